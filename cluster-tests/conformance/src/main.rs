@@ -1,0 +1,82 @@
+//! Runs the conformance tests: on a cluster of its own, or against nodes that run.
+#![expect(clippy::print_stderr, reason = "a command line tool")]
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Result, ensure};
+use clap::{Parser, ValueEnum};
+use conformance::{bad_input, power_loss, report::Report, rust_client, stock};
+use xtask::{
+    cluster::{Cluster, ClusterSpec},
+    paths,
+};
+
+/// Ports of the cluster that is started for the tests are the standard ones plus this.
+const PORT_OFFSET: u16 = 1000;
+
+/// Stock clients, bad input and power loss against three nodes
+#[derive(Debug, Parser)]
+struct Args {
+    /// Binary of the broker: a cluster of three nodes is started for the tests and removed afterwards
+    #[arg(long, required_unless_present = "uri")]
+    broker: Option<PathBuf>,
+    /// Nodes that run already, such as amqp://guest:guest@127.0.0.1:5672/%2F; one node is enough
+    #[arg(long, conflicts_with = "broker", value_delimiter = ',')]
+    uri: Vec<String>,
+    /// Only these parts
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Part>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// pika, amqplib, amqp091-go, the Java client, lapin
+    Stock,
+    /// Bytes that no client library sends
+    BadInput,
+    /// kill -9 of all nodes at once (needs --broker)
+    PowerLoss,
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<()> {
+    let root = paths::root()?;
+    let mut report = Report::default();
+    let wanted = |part| args.only.is_empty() || args.only.contains(&part);
+    let cluster = Cluster::new(ClusterSpec::beside(&root, "conformance", PORT_OFFSET));
+    let uris = if let Some(broker) = &args.broker {
+        cluster.clean()?;
+        cluster.up(broker)?;
+        cluster.spec().uris()
+    } else {
+        args.uri.clone()
+    };
+    ensure!(!uris.is_empty(), "no nodes");
+    let result = (|| {
+        if wanted(Part::Stock) {
+            stock::run(&root, &uris, &mut report)?;
+            rust_client::run(&uris, &mut report);
+        }
+        if wanted(Part::BadInput) {
+            bad_input::run(&uris, &mut report)?;
+        }
+        if wanted(Part::PowerLoss) && args.broker.is_some() {
+            power_loss::run(&cluster, &mut report);
+        }
+        Ok(())
+    })();
+    // A cluster with a failed test is stopped too, but its logs and data stay.
+    if args.broker.is_some() {
+        cluster.down()?;
+    }
+    result.and_then(|()| report.finish())
+}

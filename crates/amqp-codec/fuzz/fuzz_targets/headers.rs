@@ -1,0 +1,28 @@
+//! One content header frame's payload: its properties, as they are looked into, decoded and changed.
+#![no_main]
+
+use amqp_codec::{
+    BasicProperties,
+    content::ContentHeader,
+    properties::{self, PropertiesView},
+};
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+use types::{FieldValue, ShortStr};
+
+fuzz_target!(|data: &[u8]| {
+    let Ok(header) = ContentHeader::decode(Bytes::copy_from_slice(data)) else { return };
+    let raw = header.properties;
+    let name = ShortStr::from_static("x-delivery-count");
+    let changed = properties::set_header(&raw, &name, &FieldValue::I64(1));
+    let decoded = BasicProperties::decode(raw.clone());
+    assert_eq!(properties::validate(&raw).is_ok(), decoded.is_ok());
+    let Ok(decoded) = decoded else { return };
+    let view = PropertiesView::new(&raw).expect("what decodes can be looked into");
+    assert_eq!(view.user_id(), decoded.user_id);
+    assert_eq!(view.timestamp(), decoded.timestamp);
+    let changed = BasicProperties::decode(changed.expect("the properties are sound")).expect("and still are");
+    assert_eq!(changed.headers.expect("one was set").get("x-delivery-count"), Some(&FieldValue::I64(1)));
+    let again = BasicProperties::decode(decoded.to_bytes()).expect("we read what we write");
+    assert_eq!(again.to_bytes(), decoded.to_bytes());
+});

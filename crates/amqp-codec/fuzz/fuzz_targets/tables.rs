@@ -1,0 +1,27 @@
+//! One field table. Decoding, checking and searching agree, and what is accepted survives a round trip.
+#![no_main]
+
+use amqp_codec::table;
+use bytes::{Bytes, BytesMut};
+use libfuzzer_sys::fuzz_target;
+use types::FieldTable;
+
+fuzz_target!(|data: &[u8]| {
+    let bytes = Bytes::copy_from_slice(data);
+    let mut rest = bytes.clone();
+    let decoded = table::decode(&mut rest);
+    assert_eq!(table::validate(&bytes).is_ok(), decoded.is_ok() && rest.is_empty());
+    let Ok(decoded) = decoded else { return };
+    for (name, _) in &decoded.0 {
+        assert!(table::find(&bytes, name.as_bytes()).expect("the table is sound").is_some());
+    }
+    let once = encoded(&decoded);
+    let again = table::decode(&mut once.clone()).expect("we read what we write");
+    assert_eq!(encoded(&again), once);
+});
+
+fn encoded(table: &FieldTable) -> Bytes {
+    let mut buf = BytesMut::new();
+    table::encode(table, &mut buf);
+    buf.freeze()
+}

@@ -1,0 +1,20 @@
+//! SASL mechanisms and credential checks: who is it, and may they do this?
+//!
+//! Architecture invariant: no IO and no state of the cluster; users, hashes and permissions are arguments. What was compiled
+//! from them (regular expressions) may be kept here, and nothing else.
+
+mod credentials;
+mod hash;
+mod loopback;
+mod md5;
+mod mechanism;
+mod pattern;
+mod permission;
+pub mod text;
+
+pub use credentials::{Credentials, SaslError, amqplain_credentials, parse_plain};
+pub use hash::{Algorithm, HashError, check_password, decode_hash, encode_hash, hash_password, hash_with_salt};
+pub use loopback::LoopbackUsers;
+pub use mechanism::Mechanism;
+pub use pattern::{Pattern, PatternCache, PatternError};
+pub use permission::{Access, Grants, Kind};

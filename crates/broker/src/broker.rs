@@ -1,0 +1,217 @@
+//! What all connections of this node share: the way to the groups, the routing tables, the sessions.
+
+use std::sync::{Arc, OnceLock};
+
+use metadata::{ConnectionId, Event, Machine};
+use parking_lot::Mutex;
+use queue::Command;
+use replication::{ChunkReplies, Groups, Metadata, MetadataObserver, SessionDelivery, Sessions};
+use tracing::{info, warn};
+use types::{Blob, ConsumerKey, GroupId, QueueId, SessionId, ShortStr};
+
+use crate::{
+    access::AccessTable,
+    config::Config,
+    mailbox::{Mail, Mailbox},
+    metrics,
+    registry::Registry,
+    tables::Tables,
+};
+
+/// The node's broker. Made first, then [attached](Broker::attach) to replication, which needs it as [`Sessions`] and
+/// [`MetadataObserver`].
+pub struct Broker {
+    config: Config,
+    registry: Registry,
+    tables: Tables,
+    access: AccessTable,
+    alarm: Mutex<Option<ShortStr>>,
+    replication: OnceLock<Replication>,
+}
+
+struct Replication {
+    groups: Arc<dyn Groups>,
+    metadata: Arc<dyn Metadata>,
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broker").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Broker {
+    /// A broker that is not attached yet: metadata may change already, connections may not come yet.
+    pub fn new(config: Config) -> Arc<Self> {
+        let registry = Registry::new(config.node, config.serial_base);
+        Arc::new(Broker {
+            config,
+            registry,
+            tables: Tables::default(),
+            access: AccessTable::default(),
+            alarm: Mutex::default(),
+            replication: OnceLock::new(),
+        })
+    }
+
+    /// Gives the broker its groups and its metadata, before the first connection. A second call changes nothing.
+    pub fn attach(&self, groups: Arc<dyn Groups>, metadata: Arc<dyn Metadata>) {
+        let is_first = self.replication.set(Replication { groups, metadata }).is_ok();
+        debug_assert!(is_first, "a broker is attached once");
+    }
+
+    /// Whether [`Broker::attach`] was called.
+    pub fn is_attached(&self) -> bool {
+        self.replication.get().is_some()
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Raises (or, with `None`, clears) the node's alarm: while it stands, connections that publish are told
+    /// `connection.blocked` with this reason, and are not read.
+    pub fn set_alarm(&self, reason: Option<&str>) {
+        let reason = reason.map(ShortStr::truncated);
+        {
+            let mut alarm = self.alarm.lock();
+            if *alarm == reason {
+                return;
+            }
+            *alarm = reason.clone();
+        }
+        match reason {
+            Some(reason) => warn!(%reason, "publishers are blocked"),
+            None => info!("publishers are not blocked any more"),
+        }
+        self.registry.broadcast(|| Mail::AlarmChanged);
+    }
+
+    /// Ends all connections of this node, in good order: each gets `connection.close` 320 with that reason.
+    pub fn close_connections(&self, reason: &str) {
+        self.registry.broadcast(|| Mail::ForceClose(reason.to_owned()));
+    }
+
+    /// How many connections there are.
+    pub fn connection_count(&self) -> usize {
+        self.registry.connection_count()
+    }
+
+    /// The alarm that stands.
+    pub(crate) fn alarm(&self) -> Option<ShortStr> {
+        self.alarm.lock().clone()
+    }
+
+    pub(crate) fn groups(&self) -> &dyn Groups {
+        &*self.replication().groups
+    }
+
+    pub(crate) fn metadata(&self) -> &dyn Metadata {
+        &*self.replication().metadata
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    pub(crate) fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    pub(crate) fn access(&self) -> &AccessTable {
+        &self.access
+    }
+
+    /// A new connection's identity; mail for it goes to `mailbox` from now on.
+    pub(crate) fn connect(&self, mailbox: &Arc<Mailbox>) -> ConnectionId {
+        let serial = self.registry.next_serial();
+        self.registry.connect(serial, Arc::clone(mailbox));
+        metrics::connection_opened();
+        ConnectionId { node: self.config.node, serial }
+    }
+
+    /// The connection is over.
+    pub(crate) fn disconnect(&self, connection: ConnectionId) {
+        self.registry.disconnect(connection.serial);
+        metrics::connection_closed();
+    }
+
+    fn replication(&self) -> &Replication {
+        self.replication.get().expect("connections come after the broker is attached")
+    }
+
+    /// Makes sure that a queue in this node's memory is there: it may have come by another node's death.
+    fn create_local_queues(&self, events: &[Event]) {
+        let here = GroupId::local(self.config.node);
+        let commands: Vec<Command> = events
+            .iter()
+            .filter_map(|event| match event {
+                Event::QueueDeclared { queue, group, .. } if *group == here => Some(*queue),
+                _ => None,
+            })
+            .map(|queue| Command::CreateQueue { queue, config: queue::QueueConfig::default() })
+            .collect();
+        self.submit_unanswered(here, commands);
+    }
+
+    fn submit_unanswered(&self, group: GroupId, commands: Vec<Command>) {
+        if let Some(replication) = self.replication.get()
+            && !commands.is_empty()
+        {
+            replication.groups.submit(group, self.registry.unheard(), 0, commands, Blob::default());
+        }
+    }
+}
+
+impl Sessions for Broker {
+    fn replied(&self, session: SessionId, _group: GroupId, token: u64, replies: ChunkReplies) {
+        self.registry.post_replies(session, token, replies);
+    }
+
+    fn deliver(&self, delivery: SessionDelivery) {
+        self.registry.post(delivery.consumer.session, Mail::Delivery(delivery));
+    }
+
+    fn cancelled(&self, consumer: ConsumerKey, _queue: QueueId) {
+        let mail = Mail::Cancelled { session: consumer.session, number: consumer.number };
+        self.registry.post(consumer.session, mail);
+    }
+
+    fn sessions_lost(&self, group: GroupId) {
+        warn!(%group, "sessions of this node were declared over");
+        self.registry.broadcast(|| Mail::SessionsLost(group));
+    }
+}
+
+impl MetadataObserver for Broker {
+    fn changed(&self, _machine: &Machine, events: &[Event]) {
+        self.tables.apply(events);
+        if events.iter().any(concerns_access) {
+            self.access.changed();
+        }
+        self.create_local_queues(events);
+    }
+
+    fn replaced(&self, machine: &Machine) {
+        self.tables.rebuild(machine);
+        self.access.changed();
+    }
+}
+
+fn concerns_access(event: &Event) -> bool {
+    match event {
+        Event::UserChanged { .. }
+        | Event::UserDeleted { .. }
+        | Event::PermissionsChanged { .. }
+        | Event::VhostCreated { .. }
+        | Event::VhostDeleted { .. } => true,
+        Event::VhostChanged { .. }
+        | Event::ExchangeDeclared { .. }
+        | Event::ExchangeDeleted { .. }
+        | Event::QueueDeclared { .. }
+        | Event::QueueDeleted { .. }
+        | Event::Bound(_)
+        | Event::Unbound(_) => false,
+    }
+}

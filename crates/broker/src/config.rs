@@ -1,0 +1,46 @@
+//! Settings of the broker.
+
+use auth::LoopbackUsers;
+use metadata::Home;
+use types::NodeId;
+
+/// Settings of the broker; those of the protocol itself are in [`amqp_connection::Config`].
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// This node.
+    pub node: NodeId,
+    /// Which start of this node it is. Greater than all before.
+    pub boot: u64,
+    /// The first serial number of sessions and connections. Above all that earlier starts of this node gave out.
+    pub serial_base: u64,
+    /// Users that may log in from the loopback interface only.
+    pub loopback_users: LoopbackUsers,
+    /// How much a connection may have submitted that is not answered yet, before its socket is not read any more. Large enough
+    /// to keep a disk busy over a commit's latency, small enough that many connections fit. Unit: bytes.
+    pub in_flight_bytes_max: usize,
+    /// How much a channel may have sent behind a method that is not answered yet, before its connection's socket is not read
+    /// any more. Unit: bytes.
+    pub backlog_bytes_max: usize,
+    /// Most consumers of a channel; zero means no limit.
+    pub consumers_per_channel_max: usize,
+}
+
+impl Config {
+    /// The usual settings.
+    pub fn new(node: NodeId, boot: u64, serial_base: u64) -> Self {
+        Config {
+            node,
+            boot,
+            serial_base,
+            loopback_users: LoopbackUsers::default(),
+            in_flight_bytes_max: 8 * 1024 * 1024,
+            backlog_bytes_max: 1024 * 1024,
+            consumers_per_channel_max: 0,
+        }
+    }
+
+    /// This incarnation of this node.
+    pub fn home(&self) -> Home {
+        Home { node: self.node, boot: self.boot }
+    }
+}

@@ -1,0 +1,26 @@
+//! Sessions: publish and confirm, consume and deliver, declare, authorize.
+//!
+//! [`Broker`] is the node's, [`ConnectionSession`] a connection's: it takes the events of an
+//! [`amqp_connection::Connection`], does them with the groups and the metadata of [`replication`], and answers.
+//!
+//! Architecture invariant: nothing here waits for anything. A connection's task is never blocked by a commit: what takes time
+//! is submitted, and its answer comes as mail. Delivery tags stay below this crate, Raft above it.
+
+mod access;
+mod broker;
+mod cleanup;
+mod completion;
+mod config;
+mod failure;
+mod mailbox;
+pub mod metrics;
+mod names;
+mod placement;
+mod registry;
+mod session;
+mod tables;
+
+pub use broker::Broker;
+pub use config::Config;
+pub use mailbox::Mailbox;
+pub use session::ConnectionSession;

@@ -1,0 +1,164 @@
+//! Which sessions of this node are whose: a session is one AMQP channel, its mail goes to its connection.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::{Mutex, RwLock};
+use replication::ChunkReplies;
+use tokio::sync::oneshot;
+use types::{NodeId, SessionId};
+
+use crate::mailbox::{Mail, Mailbox};
+
+/// Locks are split so that connections do not meet at one.
+const SHARDS: usize = 16;
+const SHARD_COUNT: u64 = 16;
+
+/// Who gets a session's mail.
+#[derive(Debug)]
+enum Recipient {
+    /// An open channel's connection.
+    Connection(Arc<Mailbox>),
+    /// Tasks that wait for the answers to the session's last chunks; nothing else matters to them.
+    Waiters(Vec<Option<oneshot::Sender<ChunkReplies>>>),
+}
+
+/// All sessions of this node.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    node: NodeId,
+    next_serial: AtomicU64,
+    shards: [Mutex<HashMap<u64, Recipient>>; SHARDS],
+    mailboxes: RwLock<HashMap<u64, Arc<Mailbox>>>,
+}
+
+impl Registry {
+    /// `serial_base` must be above every serial of the node's earlier incarnations.
+    pub(crate) fn new(node: NodeId, serial_base: u64) -> Self {
+        Registry {
+            node,
+            next_serial: AtomicU64::new(serial_base),
+            shards: Default::default(),
+            mailboxes: RwLock::default(),
+        }
+    }
+
+    /// A new session whose mail goes to `mailbox`.
+    pub(crate) fn open(&self, mailbox: Arc<Mailbox>) -> SessionId {
+        let session = self.unheard();
+        self.shard(session).lock().insert(session.serial, Recipient::Connection(mailbox));
+        session
+    }
+
+    /// A new session of a task that waits for the answers to one chunk, submitted with [`waiter_token`] of zero.
+    pub(crate) fn open_waiter(&self) -> (SessionId, oneshot::Receiver<ChunkReplies>) {
+        let session = self.unheard();
+        let (sender, receiver) = oneshot::channel();
+        self.shard(session).lock().insert(session.serial, Recipient::Waiters(vec![Some(sender)]));
+        (session, receiver)
+    }
+
+    /// From now on the session's mail goes to that many tasks, each of which waits for the answers to the chunk with its
+    /// [`waiter_token`]. With none, the session is over.
+    pub(crate) fn hand_over(&self, session: SessionId, waiters: usize) -> Vec<oneshot::Receiver<ChunkReplies>> {
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..waiters)
+            .map(|_| {
+                let (sender, receiver) = oneshot::channel();
+                (Some(sender), receiver)
+            })
+            .unzip();
+        let mut shard = self.shard(session).lock();
+        if senders.is_empty() {
+            shard.remove(&session.serial);
+        } else {
+            shard.insert(session.serial, Recipient::Waiters(senders));
+        }
+        receivers
+    }
+
+    /// A session whose answers nobody hears.
+    pub(crate) fn unheard(&self) -> SessionId {
+        SessionId { node: self.node, serial: self.next_serial() }
+    }
+
+    /// Gives a mail to the session's connection. Mail for a session that is over is dropped.
+    pub(crate) fn post(&self, session: SessionId, mail: Mail) {
+        if session.node != self.node {
+            return;
+        }
+        let mailbox = match self.shard(session).lock().get(&session.serial) {
+            Some(Recipient::Connection(mailbox)) => Arc::clone(mailbox),
+            Some(Recipient::Waiters(_)) | None => return,
+        };
+        mailbox.push(mail);
+    }
+
+    /// Gives the answers to a chunk to whoever waits for them.
+    pub(crate) fn post_replies(&self, session: SessionId, token: u64, replies: ChunkReplies) {
+        if session.node != self.node {
+            return;
+        }
+        let mut shard = self.shard(session).lock();
+        match shard.get_mut(&session.serial) {
+            Some(Recipient::Connection(mailbox)) => {
+                let mailbox = Arc::clone(mailbox);
+                drop(shard);
+                mailbox.push(Mail::Replied { session, token, replies });
+            }
+            Some(Recipient::Waiters(waiters)) => {
+                let waiter = waiters.iter_mut().enumerate().find(|(at, _)| waiter_token(*at) == token);
+                if let Some(sender) = waiter.and_then(|(_, sender)| sender.take()) {
+                    // The task may have given up.
+                    sender.send(replies).ok();
+                }
+                if waiters.iter().all(Option::is_none) {
+                    shard.remove(&session.serial);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// A connection is there; `id` is unique among this node's connections.
+    pub(crate) fn connect(&self, id: u64, mailbox: Arc<Mailbox>) {
+        self.mailboxes.write().insert(id, mailbox);
+    }
+
+    /// A connection is over.
+    pub(crate) fn disconnect(&self, id: u64) {
+        self.mailboxes.write().remove(&id);
+    }
+
+    /// Gives a mail to every connection.
+    pub(crate) fn broadcast(&self, mail: impl Fn() -> Mail) {
+        for mailbox in self.mailboxes.read().values() {
+            mailbox.push(mail());
+        }
+    }
+
+    /// How many connections there are.
+    pub(crate) fn connection_count(&self) -> usize {
+        self.mailboxes.read().len()
+    }
+
+    /// A number that no session and no connection of this node had before.
+    pub(crate) fn next_serial(&self) -> u64 {
+        self.next_serial.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn shard(&self, session: SessionId) -> &Mutex<HashMap<u64, Recipient>> {
+        let at = usize::try_from(session.serial % SHARD_COUNT).expect("there are few shards");
+        &self.shards[at]
+    }
+}
+
+/// The token of the chunk that a session's waiter with that position waits for. Channels count their tokens from zero and
+/// never get there.
+pub(crate) fn waiter_token(at: usize) -> u64 {
+    u64::MAX - u64::try_from(at).expect("usize has at most 64 bits")
+}

@@ -1,0 +1,268 @@
+//! One channel: the order of what its client asks, and what it waits for.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use amqp_codec::methods::Method;
+use amqp_connection::Event;
+use queue::Command;
+use tracing::debug;
+use types::{GroupId, QueueId, SessionId, ShortStr};
+
+use super::{
+    chunk::PendingChunk,
+    confirm::SharedConfirms,
+    consumer::Consumers,
+    get::Gets,
+    operation::{Operation, Step},
+    outbox::{ChunkDraft, Outbox},
+    route::{Route, RouteCache},
+    shared::{Context, Shared},
+};
+use crate::{
+    failure::{Failure, Scope},
+    metrics,
+};
+
+/// What an event that waits costs beside its content. Unit: bytes.
+const EVENT_BYTES: usize = 256;
+
+/// A channel, from the session's side.
+///
+/// Its events are acted on strictly in order. A method that needs others (a group, a majority) makes an [`Operation`]; until
+/// that is done, later events wait in `backlog`. Publishes and settlements need nobody: they are submitted and answered later.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    pub(crate) number: u16,
+    pub(crate) session: SessionId,
+    /// Whether the client still hears what is sent.
+    pub(crate) is_open: bool,
+    /// The client was told of an error; nothing that it sends counts any more.
+    pub(crate) has_failed: bool,
+    pub(crate) outbox: Outbox,
+    pub(crate) pending: BTreeMap<u64, PendingChunk>,
+    pub(crate) shared_confirms: SharedConfirms,
+    pub(crate) operation: Option<Operation>,
+    pub(crate) consumers: Consumers,
+    /// Messages that wait in all consumers.
+    pub(crate) waiting: usize,
+    /// Consumers that may be granted credit.
+    pub(crate) credit_due: Vec<u32>,
+    /// Messages that consumers were sent and the client has not settled.
+    pub(crate) unacked: u64,
+    /// Per new consumer; zero: no limit.
+    pub(crate) prefetch: u16,
+    /// Shared by the consumers of the channel; zero: no limit.
+    pub(crate) shared_prefetch: u16,
+    /// The queue that was declared last.
+    pub(crate) last_queue: ShortStr,
+    pub(crate) gets: Gets,
+    pub(crate) routes: RouteCache,
+    /// The last route through a headers exchange, which cannot be cached: only compared with the next.
+    pub(crate) last_route: Option<Arc<Route>>,
+    /// The groups in which the session has consumers or holds messages.
+    pub(crate) holding: Vec<GroupId>,
+    backlog: VecDeque<Event>,
+    backlog_bytes: usize,
+    next_token: u64,
+}
+
+impl Channel {
+    pub(crate) fn new(number: u16, session: SessionId) -> Self {
+        Channel {
+            number,
+            session,
+            is_open: true,
+            has_failed: false,
+            outbox: Outbox::default(),
+            pending: BTreeMap::new(),
+            shared_confirms: SharedConfirms::default(),
+            operation: None,
+            consumers: Consumers::default(),
+            waiting: 0,
+            credit_due: Vec::new(),
+            unacked: 0,
+            prefetch: 0,
+            shared_prefetch: 0,
+            last_queue: ShortStr::EMPTY,
+            gets: Gets::default(),
+            routes: RouteCache::default(),
+            last_route: None,
+            holding: Vec::new(),
+            backlog: VecDeque::new(),
+            backlog_bytes: 0,
+            next_token: 0,
+        }
+    }
+
+    /// Acts on an event, now or when what the channel waits for is done.
+    pub(crate) fn accept(&mut self, cx: &mut Context<'_>, event: Event) {
+        if self.has_failed {
+            return;
+        }
+        if self.operation.is_none() {
+            self.act(cx, event);
+        } else {
+            let bytes = event_bytes(&event);
+            self.backlog_bytes += bytes;
+            cx.shared.backlog_bytes += bytes;
+            self.backlog.push_back(event);
+        }
+    }
+
+    /// Acts on the events that have waited, as far as possible.
+    pub(crate) fn resume(&mut self, cx: &mut Context<'_>) {
+        while self.operation.is_none()
+            && let Some(event) = self.backlog.pop_front()
+        {
+            let bytes = event_bytes(&event);
+            self.backlog_bytes -= bytes;
+            cx.shared.backlog_bytes -= bytes;
+            self.act(cx, event);
+        }
+    }
+
+    /// Whether nothing that the client sent is left to be done.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.operation.is_none() && self.backlog.is_empty()
+    }
+
+    /// Whether a flush may find something to do, beside chunks.
+    pub(crate) fn has_work(&self) -> bool {
+        self.waiting > 0 || !self.credit_due.is_empty()
+    }
+
+    /// Whether the session has something in the group that it does not know the fate of when the group forgets it.
+    pub(crate) fn is_concerned_by(&self, group: GroupId) -> bool {
+        self.holding.contains(&group) || self.pending.values().any(|chunk| chunk.group == group)
+    }
+
+    /// Answers the client, if it still listens.
+    pub(crate) fn send(&self, cx: &mut Context<'_>, method: impl Into<Method>) {
+        if self.is_open {
+            cx.conn.send(self.number, method.into());
+        }
+    }
+
+    /// Answers the client unless it said no-wait.
+    pub(crate) fn answer(&self, cx: &mut Context<'_>, no_wait: bool, method: impl Into<Method>) {
+        if !no_wait {
+            self.send(cx, method);
+        }
+    }
+
+    /// The chunk in the making for a group.
+    pub(crate) fn chunk(&mut self, shared: &mut Shared, group: GroupId) -> &mut ChunkDraft {
+        if self.outbox.is_empty() {
+            shared.dirty.push(self.number);
+        }
+        self.outbox.chunk(group)
+    }
+
+    /// Submits a command whose answer continues the channel's operation at `step`.
+    pub(crate) fn ask(&mut self, cx: &mut Context<'_>, caller: Caller, group: GroupId, command: Command, step: Step) {
+        let chunk = self.chunk(cx.shared, group);
+        let at = chunk.push(command);
+        chunk.pending.expected = Some(at);
+        self.operation = Some(Operation { caller, step });
+    }
+
+    /// Remembers that the session has something in the group that must end with it.
+    pub(crate) fn holds_in(&mut self, group: GroupId) {
+        if !self.holding.contains(&group) {
+            self.holding.push(group);
+        }
+    }
+
+    /// The group of a queue that the client has something of.
+    pub(crate) fn group_of(&self, shared: &Shared, consumer: u32, queue: QueueId) -> Option<GroupId> {
+        match self.consumers.get(consumer) {
+            Some(consumer) => Some(consumer.group),
+            None => shared.broker.tables().read().group(queue),
+        }
+    }
+
+    /// Tells the client of an error, which ends the channel or the connection.
+    pub(crate) fn fail(&mut self, cx: &mut Context<'_>, failure: &Failure, caller: Caller) {
+        debug!(session = %self.session, code = failure.code.code(), text = failure.text, "client error");
+        metrics::client_error();
+        self.forget_backlog(cx.shared);
+        self.operation = None;
+        self.has_failed = true;
+        if !self.is_open {
+            return;
+        }
+        let Caller { class_id, method_id } = caller;
+        match failure.scope {
+            Scope::Channel => cx.conn.soft_error(self.number, failure.code, &failure.text, class_id, method_id),
+            Scope::Connection => cx.conn.hard_error(failure.code, &failure.text, class_id, method_id),
+        }
+    }
+
+    /// The number of the next chunk.
+    pub(crate) fn next_token(&mut self) -> u64 {
+        let token = self.next_token;
+        self.next_token += 1;
+        token
+    }
+
+    /// Drops what has waited.
+    pub(crate) fn forget_backlog(&mut self, shared: &mut Shared) {
+        self.backlog = VecDeque::new();
+        shared.backlog_bytes -= std::mem::take(&mut self.backlog_bytes);
+    }
+
+    fn act(&mut self, cx: &mut Context<'_>, event: Event) {
+        let (caller, result) = match event {
+            Event::Publish { publish, .. } => (Caller::PUBLISH, self.publish(cx, &publish)),
+            Event::Settle { verb, deliveries, .. } => (Caller::default(), self.settle(cx, verb, &deliveries)),
+            Event::Recover { deliveries, has_reply, .. } => {
+                (Caller::default(), self.recover(cx, &deliveries, has_reply))
+            }
+            Event::Method { method, .. } => (Caller::of(&method), self.method(cx, method)),
+            Event::Login { .. }
+            | Event::LoginResponse { .. }
+            | Event::Open { .. }
+            | Event::ChannelOpened { .. }
+            | Event::ChannelClosed { .. }
+            | Event::Closed => return,
+        };
+        if let Err(failure) = result {
+            self.fail(cx, &failure, caller);
+        }
+    }
+}
+
+/// The method that is acted on, as errors name it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Caller {
+    pub(crate) class_id: u16,
+    pub(crate) method_id: u16,
+}
+
+impl Caller {
+    /// `basic.publish`
+    const PUBLISH: Caller = Caller { class_id: 60, method_id: 40 };
+
+    /// The ids of a method.
+    pub(crate) fn of(method: &Method) -> Self {
+        Caller { class_id: method.class_id(), method_id: method.method_id() }
+    }
+}
+
+fn event_bytes(event: &Event) -> usize {
+    match event {
+        Event::Publish { publish, .. } => EVENT_BYTES + publish.properties.len() + publish.body.len(),
+        Event::Method { .. }
+        | Event::Settle { .. }
+        | Event::Recover { .. }
+        | Event::Login { .. }
+        | Event::LoginResponse { .. }
+        | Event::Open { .. }
+        | Event::ChannelOpened { .. }
+        | Event::ChannelClosed { .. }
+        | Event::Closed => EVENT_BYTES,
+    }
+}

@@ -1,0 +1,171 @@
+//! `basic.consume` and `basic.cancel`, and the ends of consumers that nobody asked for.
+
+use std::collections::VecDeque;
+
+use amqp_codec::methods::{Method, basic};
+use auth::{Access, Kind};
+use queue::{ConsumerOptions, Refusal, Reply};
+use types::{FieldTable, ShortStr};
+
+use super::{
+    channel::{Caller, Channel},
+    consumer::{Consumer, CreditWindow},
+    operation::{Detaching, Place, Step, no_queue_or, refused},
+    shared::Context,
+};
+use crate::{
+    failure::{self, Failure},
+    metrics, names,
+};
+
+impl Channel {
+    /// Begins a consumer.
+    pub(crate) fn consume(
+        &mut self,
+        cx: &mut Context<'_>,
+        caller: Caller,
+        consume: basic::Consume,
+    ) -> Result<(), Failure> {
+        if self.consumers.number_of(&consume.consumer_tag).is_some() {
+            let tag = &consume.consumer_tag;
+            return Err(Failure::not_allowed(format!("attempt to reuse consumer tag '{tag}'")));
+        }
+        let most = cx.shared.broker.config().consumers_per_channel_max;
+        if most != 0 && self.consumers.len() >= most {
+            return Err(Failure::not_allowed(format!("reached maximum ({most}) of consumers per channel")));
+        }
+        let name = self.named_or_last(&consume.queue)?;
+        cx.shared.check(Access::Read, Kind::Queue, &name)?;
+        let (place, auto_delete) = {
+            let machine = cx.shared.broker.metadata().read();
+            let queue = machine.queue_for(&cx.shared.vhost, &name, cx.shared.id).map_err(|why| refused(&why))?;
+            (Place { queue: queue.id, group: queue.group }, queue.auto_delete)
+        };
+        check_arguments(&consume.arguments, &name, &cx.shared.vhost)?;
+        let prefetch = self.prefetch_of_consumer();
+        let credit = (prefetch == 0 || consume.no_ack).then(CreditWindow::new);
+        let options = ConsumerOptions {
+            no_ack: consume.no_ack,
+            exclusive: consume.exclusive,
+            prefetch: if consume.no_ack { 0 } else { prefetch },
+            initial_credit: credit.as_ref().map_or(0, CreditWindow::granted),
+        };
+        let tag =
+            if consume.consumer_tag.is_empty() { names::generate("amq.ctag") } else { consume.consumer_tag.compact() };
+        let number = self.consumers.add(Consumer {
+            tag,
+            queue: place.queue,
+            group: place.group,
+            no_ack: consume.no_ack,
+            auto_delete,
+            is_active: false,
+            last_seq: 0,
+            waiting: VecDeque::new(),
+            credit,
+        });
+        metrics::consumer_added();
+        self.holds_in(place.group);
+        self.begin(cx, caller, Step::Attach { number, place, name, options, no_wait: consume.no_wait });
+        Ok(())
+    }
+
+    /// The queue has the consumer, or does not want it.
+    pub(crate) fn attached(
+        &mut self,
+        cx: &mut Context<'_>,
+        number: u32,
+        name: &ShortStr,
+        no_wait: bool,
+        reply: &Reply,
+    ) -> Result<(), Failure> {
+        if *reply != Reply::Done {
+            self.forget_consumer(number);
+            return Err(match reply {
+                Reply::Refused(Refusal::ExclusiveUse) => Failure::exclusive_use(name, &cx.shared.vhost),
+                other => no_queue_or(cx, name, other),
+            });
+        }
+        if let Some(consumer) = self.consumers.get_mut(number) {
+            consumer.is_active = true;
+            let consumer_tag = consumer.tag.clone();
+            self.answer(cx, no_wait, basic::ConsumeOk { consumer_tag });
+            self.send_waiting(cx, number);
+        }
+        Ok(())
+    }
+
+    /// Ends a consumer. One that is not known is answered as if it had been.
+    pub(crate) fn cancel(
+        &mut self,
+        cx: &mut Context<'_>,
+        caller: Caller,
+        cancel: basic::Cancel,
+    ) -> Result<(), Failure> {
+        let basic::Cancel { consumer_tag, no_wait } = cancel;
+        let number = self.consumers.number_of(&consumer_tag);
+        let answer: Method = basic::CancelOk { consumer_tag }.into();
+        let Some((number, consumer)) = number.and_then(|number| Some((number, self.consumers.get(number)?))) else {
+            self.answer(cx, no_wait, answer);
+            return Ok(());
+        };
+        let place = Place { queue: consumer.queue, group: consumer.group };
+        self.begin(cx, caller, Step::Detach(Detaching { number, place, answer: (!no_wait).then_some(answer) }));
+        Ok(())
+    }
+
+    /// The queue has let the consumer go.
+    pub(crate) fn detached(
+        &mut self,
+        cx: &mut Context<'_>,
+        caller: Caller,
+        detaching: Detaching,
+        reply: &Reply,
+    ) -> Result<(), Failure> {
+        let Detaching { number, place, answer } = detaching;
+        let auto_delete = self.end_consumer(cx, number);
+        if auto_delete && *reply == (Reply::Detached { consumers: 0 }) {
+            self.begin(cx, caller, Step::DeleteUnused { place, answer });
+        } else if let Some(answer) = answer {
+            self.send(cx, answer);
+        }
+        Ok(())
+    }
+
+    /// The consumer's queue is gone.
+    pub(crate) fn cancelled(&mut self, cx: &mut Context<'_>, number: u32) {
+        let Some(consumer) = self.consumers.get(number) else { return };
+        let (tag, was_active) = (consumer.tag.clone(), consumer.is_active);
+        self.end_consumer(cx, number);
+        if was_active && self.is_open && !self.has_failed {
+            cx.conn.cancel_consumer(self.number, &tag);
+        }
+    }
+
+    /// Takes a consumer out; whether its queue goes with its last consumer.
+    fn end_consumer(&mut self, cx: &mut Context<'_>, number: u32) -> bool {
+        let Some(mut consumer) = self.forget_consumer(number) else { return false };
+        let auto_delete = consumer.auto_delete;
+        self.send_settled(cx, number, &mut consumer);
+        self.give_back_waiting(cx.shared, number, consumer);
+        auto_delete
+    }
+
+    fn forget_consumer(&mut self, number: u32) -> Option<Consumer> {
+        let consumer = self.consumers.remove(number)?;
+        metrics::consumers_removed(1);
+        Some(consumer)
+    }
+}
+
+fn check_arguments(arguments: &FieldTable, name: &ShortStr, vhost: &ShortStr) -> Result<(), Failure> {
+    let Some(priority) = arguments.get("x-priority") else { return Ok(()) };
+    match priority.as_i64() {
+        Some(0) => Ok(()),
+        Some(_) => Err(Failure::not_implemented("consumer priorities (x-priority) are not supported yet")),
+        None => Err(Failure::precondition(format!(
+            "invalid arg 'x-priority' for {}: \"expected integer, got {}\"",
+            failure::queue(name, vhost),
+            priority.type_name()
+        ))),
+    }
+}

@@ -1,0 +1,156 @@
+//! `queue.declare`: a queue comes into metadata, then into the machine of its group; one that is there must be equivalent, and
+//! is asked for its depth.
+
+use amqp_codec::methods::queue as methods;
+use auth::{Access, Kind};
+use metadata::{DeclareQueue, Reply as MetadataReply};
+use queue::{Refusal, Reply};
+use types::{FieldTable, FieldValue, GroupId, ShortStr};
+
+use super::{
+    channel::{Caller, Channel},
+    operation::{Declaring, Place, Step, refused},
+    shared::Context,
+    unsupported,
+};
+use crate::{failure::Failure, names, placement};
+
+impl Channel {
+    /// Declares a queue.
+    pub(crate) fn queue_declare(
+        &mut self,
+        cx: &mut Context<'_>,
+        caller: Caller,
+        declare: methods::Declare,
+    ) -> Result<(), Failure> {
+        let name = names::stripped(&declare.queue);
+        if declare.passive {
+            return self.declare_passively(cx, caller, name, declare.no_wait);
+        }
+        let server_named = name.is_empty();
+        let name = if server_named { names::generate("amq.gen") } else { name };
+        cx.shared.check(Access::Configure, Kind::Queue, &name)?;
+        let declaring = Declaring { name: name.clone(), no_wait: declare.no_wait };
+        let mut command = DeclareQueue {
+            vhost: cx.shared.vhost.clone(),
+            name,
+            server_named,
+            durable: declare.durable,
+            auto_delete: declare.auto_delete,
+            exclusive: declare.exclusive,
+            arguments: declare.arguments,
+            connection: cx.shared.id,
+            home: cx.shared.broker.config().home(),
+            group: GroupId::local(cx.shared.broker.config().node),
+        };
+        if let Some(there) = look_up(cx, &mut command)? {
+            self.begin(cx, caller, Step::Inspect(declaring, there));
+            return Ok(());
+        }
+        check_dead_letter_rights(cx, &command.name, &command.arguments)?;
+        unsupported::check_queue_arguments(&command.arguments)?;
+        self.propose(cx, caller, metadata::Command::DeclareQueue(command), Step::Declare(declaring));
+        Ok(())
+    }
+
+    /// The queue is in metadata.
+    pub(crate) fn declared(
+        &mut self,
+        cx: &mut Context<'_>,
+        caller: Caller,
+        declaring: Declaring,
+        reply: &MetadataReply,
+    ) -> Result<(), Failure> {
+        let MetadataReply::Queue { queue, group, created } = *reply else {
+            return Err(Failure::internal("metadata gave an answer that does not fit the question"));
+        };
+        let place = Place { queue, group };
+        let step = if created { Step::Create(declaring, place) } else { Step::Inspect(declaring, place) };
+        self.begin(cx, caller, step);
+        Ok(())
+    }
+
+    /// The queue's machine has told its depth. A queue that metadata has and its machine has not (its declarer died between
+    /// the two) is made now.
+    pub(crate) fn inspected(
+        &mut self,
+        cx: &mut Context<'_>,
+        caller: Caller,
+        declaring: Declaring,
+        place: Place,
+        reply: &Reply,
+    ) -> Result<(), Failure> {
+        match reply {
+            Reply::Depth { messages, consumers } => self.answer_declare(cx, &declaring, *messages, *consumers),
+            Reply::Refused(Refusal::NoSuchQueue) => {
+                self.begin(cx, caller, Step::Create(declaring, place));
+                Ok(())
+            }
+            _ => Err(Failure::internal("the queue's group gave an answer that does not fit the question")),
+        }
+    }
+
+    /// The client gets `queue.declare-ok`.
+    pub(crate) fn answer_declare(
+        &mut self,
+        cx: &mut Context<'_>,
+        declaring: &Declaring,
+        messages: u64,
+        consumers: u32,
+    ) -> Result<(), Failure> {
+        self.last_queue = declaring.name.clone();
+        let answer = methods::DeclareOk {
+            queue: declaring.name.clone(),
+            message_count: u32::try_from(messages).unwrap_or(u32::MAX),
+            consumer_count: consumers,
+        };
+        self.answer(cx, declaring.no_wait, answer);
+        Ok(())
+    }
+
+    fn declare_passively(
+        &mut self,
+        cx: &mut Context<'_>,
+        caller: Caller,
+        name: ShortStr,
+        no_wait: bool,
+    ) -> Result<(), Failure> {
+        // As in RabbitMQ an empty name stands for the queue declared last only where queues are used.
+        cx.shared.check_any(Kind::Queue, &name)?;
+        let place = {
+            let machine = cx.shared.broker.metadata().read();
+            let queue = machine.queue_for(&cx.shared.vhost, &name, cx.shared.id).map_err(|why| refused(&why))?;
+            Place { queue: queue.id, group: queue.group }
+        };
+        self.begin(cx, caller, Step::Inspect(Declaring { name, no_wait }, place));
+        Ok(())
+    }
+}
+
+/// The queue, when an equivalent one is there; else the command gets the group where the queue is to live.
+fn look_up(cx: &Context<'_>, command: &mut DeclareQueue) -> Result<Option<Place>, Failure> {
+    let groups = cx.shared.broker.groups();
+    let machine = cx.shared.broker.metadata().read();
+    if command.durable && !command.exclusive {
+        // Without shards yet, the local group stands: the metadata machine decides whether that can be.
+        if let Some(group) = placement::choose(groups, &machine, &command.arguments) {
+            command.group = group;
+        }
+    }
+    let proposed = metadata::Command::DeclareQueue(command.clone());
+    if let Some(refusal) = machine.refusal_now(&proposed) {
+        return Err(refused(&refusal));
+    }
+    Ok(match machine.answer_if_unchanged(&proposed) {
+        Some(MetadataReply::Queue { queue, group, .. }) => Some(Place { queue, group }),
+        _ => None,
+    })
+}
+
+/// Who declares a queue that dead-letters into an exchange must be able to do so by hand.
+fn check_dead_letter_rights(cx: &mut Context<'_>, name: &ShortStr, arguments: &FieldTable) -> Result<(), Failure> {
+    let Some(FieldValue::LongStr(exchange)) = arguments.get("x-dead-letter-exchange") else { return Ok(()) };
+    let Ok(exchange) = ShortStr::from_bytes(exchange.clone()) else { return Ok(()) };
+    cx.shared.check(Access::Read, Kind::Queue, name)?;
+    cx.shared.check(Access::Write, Kind::Exchange, &exchange)
+}

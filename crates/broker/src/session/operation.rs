@@ -1,0 +1,305 @@
+//! What a channel waits for before its next event: one operation at a time, step by step.
+//!
+//! ```text
+//! exchange.declare/delete/bind/unbind, queue.bind/unbind:  Change
+//! queue.declare:  (Declare | nothing) -> (Create | Inspect) [-> Create]
+//! queue.delete:   Delete -> Unlist
+//! basic.consume:  Attach         basic.cancel:  Detach [-> DeleteUnused -> Unlist]
+//! basic.get:      Get            queue.purge:   Purge
+//! ```
+//! `Change`, `Declare` and `Unlist` wait for metadata, the others for the answer of a queue's group.
+
+use amqp_codec::methods::{Method, basic, queue as queue_methods};
+use metadata::Refusal as MetadataRefusal;
+use queue::{Command, ConsumerOptions, Refusal, Reply};
+use replication::Answer;
+use types::{GroupId, QueueId, ShortStr};
+
+use super::{
+    channel::{Caller, Channel},
+    shared::Context,
+};
+use crate::{completion::Completion, failure::Failure};
+
+/// What a channel waits for.
+#[derive(Debug)]
+pub(crate) struct Operation {
+    /// Errors name it.
+    pub(crate) caller: Caller,
+    /// Where it stands.
+    pub(crate) step: Step,
+}
+
+/// One step of an operation.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Metadata is changed; then the client gets this answer.
+    Change {
+        /// `None`: it said no-wait.
+        answer: Option<Method>,
+    },
+    /// A queue comes into metadata.
+    Declare(Declaring),
+    /// A queue's machine is made to have it.
+    Create(Declaring, Place),
+    /// A queue's depth is asked for.
+    Inspect(Declaring, Place),
+    /// A queue goes.
+    Delete(Deleting),
+    /// A queue goes if its last consumer is gone.
+    DeleteUnused {
+        /// Which.
+        place: Place,
+        /// What the client gets then.
+        answer: Option<Method>,
+    },
+    /// A queue that is gone goes out of metadata; then the client gets this answer.
+    Unlist {
+        /// `None`: it said no-wait.
+        answer: Option<Method>,
+    },
+    /// A consumer comes.
+    Attach {
+        /// Its number.
+        number: u32,
+        /// Its queue.
+        place: Place,
+        /// The queue's name.
+        name: ShortStr,
+        /// Its wishes.
+        options: ConsumerOptions,
+        /// Whether the client wants no answer.
+        no_wait: bool,
+    },
+    /// A consumer goes.
+    Detach(Detaching),
+    /// A message is fetched.
+    Get {
+        /// From which queue.
+        place: Place,
+        /// The queue's name.
+        name: ShortStr,
+        /// Whether it is settled at once.
+        no_ack: bool,
+    },
+    /// A queue is emptied.
+    Purge {
+        /// Which.
+        place: Place,
+        /// The queue's name.
+        name: ShortStr,
+        /// Whether the client wants no answer.
+        no_wait: bool,
+    },
+}
+
+/// A queue and its group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) queue: QueueId,
+    pub(crate) group: GroupId,
+}
+
+/// A `queue.declare` on its way.
+#[derive(Clone, Debug)]
+pub(crate) struct Declaring {
+    /// The queue's name.
+    pub(crate) name: ShortStr,
+    /// Whether the client wants no answer.
+    pub(crate) no_wait: bool,
+}
+
+/// A `queue.delete` on its way.
+#[derive(Clone, Debug)]
+pub(crate) struct Deleting {
+    /// The queue.
+    pub(crate) place: Place,
+    /// Its name.
+    pub(crate) name: ShortStr,
+    /// Only when it has no consumers.
+    pub(crate) if_unused: bool,
+    /// Only when it has no messages.
+    pub(crate) if_empty: bool,
+    /// Whether the client wants no answer.
+    pub(crate) no_wait: bool,
+}
+
+/// A `basic.cancel` on its way.
+#[derive(Debug)]
+pub(crate) struct Detaching {
+    /// The consumer's number.
+    pub(crate) number: u32,
+    /// Its queue.
+    pub(crate) place: Place,
+    /// What the client gets then.
+    pub(crate) answer: Option<Method>,
+}
+
+impl Step {
+    /// The command that this step waits for, and to whom it goes; `None` for steps that wait for metadata.
+    fn command(&self) -> Option<(GroupId, Command)> {
+        let (place, command) = match self {
+            Step::Change { .. } | Step::Declare(_) | Step::Unlist { .. } => return None,
+            Step::Create(_, place) => {
+                (place, Command::CreateQueue { queue: place.queue, config: queue::QueueConfig::default() })
+            }
+            Step::Inspect(_, place) => (place, Command::Inspect { queue: place.queue }),
+            Step::Delete(Deleting { place, if_unused, if_empty, .. }) => {
+                let (if_unused, if_empty) = (*if_unused, *if_empty);
+                (place, Command::DeleteQueue { queue: place.queue, if_unused, if_empty })
+            }
+            Step::DeleteUnused { place, .. } => {
+                (place, Command::DeleteQueue { queue: place.queue, if_unused: true, if_empty: false })
+            }
+            Step::Attach { number, place, options, .. } => {
+                (place, Command::Attach { queue: place.queue, number: *number, options: *options })
+            }
+            Step::Detach(Detaching { number, place, .. }) => {
+                (place, Command::Detach { queue: place.queue, number: *number })
+            }
+            Step::Get { place, no_ack, .. } => (place, Command::Get { queue: place.queue, no_ack: *no_ack }),
+            Step::Purge { place, .. } => (place, Command::Purge { queue: place.queue }),
+        };
+        Some((place.group, command))
+    }
+}
+
+impl Channel {
+    /// Begins a step that waits for a group's answer.
+    pub(crate) fn begin(&mut self, cx: &mut Context<'_>, caller: Caller, step: Step) {
+        if let Some((group, command)) = step.command() {
+            self.ask(cx, caller, group, command, step);
+        }
+    }
+
+    /// Begins a step that waits for a change of metadata.
+    pub(crate) fn propose(&mut self, cx: &mut Context<'_>, caller: Caller, command: metadata::Command, step: Step) {
+        self.operation = Some(Operation { caller, step });
+        crate::completion::propose(&cx.shared.broker, &cx.shared.mailbox, self.session, command);
+    }
+
+    /// A group has answered what the operation waits for.
+    pub(crate) fn answered(&mut self, cx: &mut Context<'_>, answer: Answer) {
+        let Some(Operation { caller, step }) = self.operation.take() else { return };
+        if let Err(failure) = self.continue_with(cx, caller, step, answer) {
+            self.fail(cx, &failure, caller);
+        }
+        self.resume(cx);
+    }
+
+    /// The group did what the operation waits for, but its answer is lost.
+    pub(crate) fn answer_lost(&mut self, cx: &mut Context<'_>) {
+        let Some(Operation { caller, step }) = self.operation.take() else { return };
+        match step {
+            Step::Get { place, no_ack, .. } if self.answer_get_again(cx, place, no_ack) => self.resume(cx),
+            // Done a second time these change nothing; of a message that was fetched the first time, see there.
+            step => self.begin(cx, caller, step),
+        }
+    }
+
+    /// The group will not answer.
+    pub(crate) fn unanswered(&mut self, cx: &mut Context<'_>) {
+        if let Some(Operation { caller, .. }) = self.operation.take() {
+            self.fail(cx, &Failure::internal("the queue is not available"), caller);
+        }
+    }
+
+    /// A change of metadata is done.
+    pub(crate) fn completed(&mut self, cx: &mut Context<'_>, completion: Completion) {
+        let Some(Operation { caller, step }) = self.operation.take() else { return };
+        let result = match completion {
+            Ok(metadata::Reply::Refused(refusal)) => Err(refused(&refusal)),
+            Ok(reply) => self.changed(cx, caller, step, &reply),
+            Err(error) => Err(Failure::internal(error.to_string())),
+        };
+        if let Err(failure) = result {
+            self.fail(cx, &failure, caller);
+        }
+        self.resume(cx);
+    }
+
+    fn changed(
+        &mut self,
+        cx: &mut Context<'_>,
+        caller: Caller,
+        step: Step,
+        reply: &metadata::Reply,
+    ) -> Result<(), Failure> {
+        match step {
+            Step::Change { answer } | Step::Unlist { answer } => {
+                if let Some(answer) = answer {
+                    self.send(cx, answer);
+                }
+                Ok(())
+            }
+            Step::Declare(declaring) => self.declared(cx, caller, declaring, reply),
+            Step::Create(..)
+            | Step::Inspect(..)
+            | Step::Delete(_)
+            | Step::DeleteUnused { .. }
+            | Step::Attach { .. }
+            | Step::Detach(_)
+            | Step::Get { .. }
+            | Step::Purge { .. } => Err(Failure::internal("metadata answered what it was not asked")),
+        }
+    }
+
+    fn continue_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        caller: Caller,
+        step: Step,
+        answer: Answer,
+    ) -> Result<(), Failure> {
+        let reply = match answer {
+            Answer::Reply(reply) => reply,
+            Answer::Got(got, record) => {
+                return match step {
+                    Step::Get { place, no_ack, .. } => self.got(cx, place, no_ack, &got, record),
+                    _ => Err(unexpected()),
+                };
+            }
+        };
+        match step {
+            Step::Create(declaring, _) => self.answer_declare(cx, &declaring, 0, 0),
+            Step::Inspect(declaring, place) => self.inspected(cx, caller, declaring, place, &reply),
+            Step::Delete(deleting) => self.deleted(cx, caller, &deleting, &reply),
+            Step::DeleteUnused { place, answer } => self.deleted_unused(cx, caller, place, answer, &reply),
+            Step::Attach { number, name, no_wait, .. } => self.attached(cx, number, &name, no_wait, &reply),
+            Step::Detach(detaching) => self.detached(cx, caller, detaching, &reply),
+            Step::Get { name, .. } => match reply {
+                Reply::Empty => {
+                    self.send(cx, basic::GetEmpty);
+                    Ok(())
+                }
+                other => Err(no_queue_or(cx, &name, &other)),
+            },
+            Step::Purge { name, no_wait, .. } => match reply {
+                Reply::Purged { messages } => {
+                    let message_count = u32::try_from(messages).unwrap_or(u32::MAX);
+                    self.answer(cx, no_wait, queue_methods::PurgeOk { message_count });
+                    Ok(())
+                }
+                other => Err(no_queue_or(cx, &name, &other)),
+            },
+            Step::Change { .. } | Step::Declare(_) | Step::Unlist { .. } => Err(unexpected()),
+        }
+    }
+}
+
+/// 404 when the queue is gone, else an internal error.
+pub(crate) fn no_queue_or(cx: &Context<'_>, name: &ShortStr, reply: &Reply) -> Failure {
+    match reply {
+        Reply::Refused(Refusal::NoSuchQueue) => Failure::not_found(crate::failure::queue(name, &cx.shared.vhost)),
+        _ => unexpected(),
+    }
+}
+
+/// What metadata refuses, as clients are told.
+pub(crate) fn refused(refusal: &MetadataRefusal) -> Failure {
+    Failure::from_metadata(refusal)
+}
+
+fn unexpected() -> Failure {
+    Failure::internal("the queue's group gave an answer that does not fit the question")
+}

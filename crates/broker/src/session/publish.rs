@@ -1,0 +1,145 @@
+//! `basic.publish`: permission, route, and the way into the chunks of the groups.
+
+use std::{cell::Cell, sync::Arc};
+
+use amqp_codec::{ReplyCode, properties::PropertiesView};
+use amqp_connection::Publish;
+use auth::{Access, Kind};
+use routing::RouteOutcome;
+use types::{RecordParts, SeqRange};
+
+use super::{
+    channel::Channel,
+    expiration, ranges,
+    route::Route,
+    shared::{Context, Shared},
+};
+use crate::failure::{self, Failure};
+
+/// Bits of the property flags (AMQP 0-9-1 §4.2.6.1) whose properties are looked at.
+const EXPIRATION_FLAG: u8 = 0x01; // of the first byte
+const USER_ID_FLAG: u8 = 0x10; // of the second byte
+
+impl Channel {
+    /// Takes a message.
+    pub(crate) fn publish(&mut self, cx: &mut Context<'_>, publish: &Publish) -> Result<(), Failure> {
+        cx.note_publisher();
+        let version = cx.shared.tables_version();
+        let route = match self.routes.get(version, &publish.exchange, &publish.routing_key) {
+            Some(route) => route,
+            None => self.find_route(cx.shared, publish)?,
+        };
+        if let [first, second, ..] = publish.properties[..]
+            && (first & EXPIRATION_FLAG != 0 || second & USER_ID_FLAG != 0)
+        {
+            check_properties(cx.shared, publish)?;
+        }
+        cx.shared.tally.published += 1;
+        if route.parts.is_empty() {
+            self.unroutable(cx, publish);
+        } else {
+            self.enqueue(cx, &route, publish);
+        }
+        Ok(())
+    }
+
+    fn enqueue(&mut self, cx: &mut Context<'_>, route: &Arc<Route>, publish: &Publish) {
+        let record = RecordParts {
+            exchange: publish.exchange.as_bytes(),
+            routing_key: publish.routing_key.as_bytes(),
+            properties: &publish.properties,
+            body: publish.body.pieces(),
+        };
+        let shared = match publish.confirm_seq {
+            Some(number) if route.parts.len() > 1 => Some(self.shared_confirms.add(number, route)),
+            Some(_) | None => None,
+        };
+        for part in &route.parts {
+            let chunk = self.chunk(cx.shared, part.group);
+            let bytes = chunk.publish(route, part, &record);
+            if let Some(id) = shared {
+                if chunk.pending.shared.last() != Some(&id) {
+                    chunk.pending.shared.push(id);
+                }
+            } else if let Some(number) = publish.confirm_seq {
+                ranges::add(&mut chunk.pending.confirms, SeqRange::one(number));
+            }
+            cx.shared.tally.published_bytes += u64::from(bytes);
+        }
+    }
+
+    fn unroutable(&self, cx: &mut Context<'_>, publish: &Publish) {
+        cx.shared.tally.unroutable += 1;
+        if !self.is_open {
+            return;
+        }
+        if publish.mandatory {
+            cx.conn.return_message(self.number, ReplyCode::NoRoute, publish);
+        }
+        if let Some(number) = publish.confirm_seq {
+            cx.shared.tally.confirmed += 1;
+            cx.conn.confirm(self.number, SeqRange::one(number), true);
+        }
+    }
+
+    /// Looks a route up, with the checks that it stands for: permission to write, the exchange is there and not internal.
+    fn find_route(&mut self, shared: &mut Shared, publish: &Publish) -> Result<Arc<Route>, Failure> {
+        shared.check(Access::Write, Kind::Exchange, &publish.exchange)?;
+        let reads_headers = Cell::new(false);
+        let headers = || {
+            reads_headers.set(true);
+            PropertiesView::new(&publish.properties).ok().and_then(|view| view.headers().ok().flatten())
+        };
+        let table = shared.broker.tables().read();
+        let (vhost, exchange) = (shared.vhost.as_bytes(), publish.exchange.as_bytes());
+        let outcome = table.route(vhost, exchange, publish.routing_key.as_bytes(), headers, &mut shared.routes);
+        let is_internal = table.exchange(vhost, exchange).is_some_and(|info| info.internal);
+        drop(table);
+        let named = || failure::exchange(&publish.exchange, &shared.vhost);
+        match outcome {
+            RouteOutcome::NoSuchExchange => return Err(Failure::not_found(named())),
+            RouteOutcome::Routed if is_internal => {
+                return Err(Failure::access_refused(format!("cannot publish to internal {}", named())));
+            }
+            RouteOutcome::Routed => {}
+        }
+        let route = Route::new(shared.routes.queues().iter().map(|target| (target.queue, target.group)));
+        if reads_headers.get() {
+            return Ok(self.uncached(route));
+        }
+        let route = Arc::new(route);
+        self.routes.put(&publish.exchange, &publish.routing_key, &route);
+        Ok(route)
+    }
+
+    /// A route that depends on headers is not cached, but often it is that of the message before, whose runs it can join.
+    fn uncached(&mut self, route: Route) -> Arc<Route> {
+        match &self.last_route {
+            Some(last) if **last == route => Arc::clone(last),
+            _ => {
+                let route = Arc::new(route);
+                self.last_route = Some(Arc::clone(&route));
+                route
+            }
+        }
+    }
+}
+
+fn check_properties(shared: &Shared, publish: &Publish) -> Result<(), Failure> {
+    // The connection has checked the layout; what cannot be read is not there.
+    let Ok(view) = PropertiesView::new(&publish.properties) else { return Ok(()) };
+    if let Some(expiration) = view.expiration() {
+        expiration::check(&expiration)?;
+    }
+    if let Some(user_id) = view.user_id()
+        && let Some(user) = &shared.user
+        && user_id != user.name
+        && !user.is_impersonator
+    {
+        let name = &user.name;
+        return Err(Failure::precondition(format!(
+            "user_id property set to '{user_id}' but authenticated user was '{name}'"
+        )));
+    }
+    Ok(())
+}

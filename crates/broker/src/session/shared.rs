@@ -1,0 +1,152 @@
+//! What all channels of one connection share.
+
+use std::{net::IpAddr, sync::Arc};
+
+use amqp_connection::Connection;
+use auth::{Access, Grants, Kind, text};
+use metadata::ConnectionId;
+use routing::Routes;
+use types::ShortStr;
+
+use super::route::TablesVersion;
+use crate::{broker::Broker, failure::Failure, mailbox::Mailbox, metrics::Tally};
+
+/// Output beyond which deliveries wait in the session. Enough to fill a socket's buffer more than once. Unit: bytes.
+pub(crate) const OUTPUT_HIGH: usize = 1024 * 1024;
+
+/// The state of a connection apart from its channels.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) id: ConnectionId,
+    /// From where the client has connected.
+    pub(crate) peer: IpAddr,
+    /// Who logged in.
+    pub(crate) user: Option<User>,
+    /// The virtual host that was opened.
+    pub(crate) vhost: ShortStr,
+    /// Bytes of chunks that are submitted and not answered.
+    pub(crate) in_flight_bytes: usize,
+    /// Bytes of events that wait behind methods that are not answered.
+    pub(crate) backlog_bytes: usize,
+    /// The channels with something to submit.
+    pub(crate) dirty: Vec<u16>,
+    /// Whether the client has published: only such connections are blocked by an alarm.
+    pub(crate) has_published: bool,
+    /// Whether the client was told to be blocked.
+    pub(crate) is_blocked: bool,
+    /// Where routing puts its results.
+    pub(crate) routes: Routes,
+    pub(crate) tally: Tally,
+    grants: Option<(u64, Option<Arc<Grants>>)>,
+}
+
+/// An authenticated user.
+#[derive(Clone, Debug)]
+pub(crate) struct User {
+    /// The login name.
+    pub(crate) name: ShortStr,
+    /// May set any `user_id` in its messages.
+    pub(crate) is_impersonator: bool,
+}
+
+/// What the handlers of a channel act on, beside the channel.
+#[derive(Debug)]
+pub(crate) struct Context<'a> {
+    pub(crate) shared: &'a mut Shared,
+    pub(crate) conn: &'a mut Connection,
+}
+
+impl Context<'_> {
+    /// The client publishes: from now on an alarm concerns it.
+    pub(crate) fn note_publisher(&mut self) {
+        if !self.shared.has_published {
+            self.shared.has_published = true;
+            self.shared.follow_alarm(self.conn);
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(broker: &Arc<Broker>, peer: IpAddr) -> Self {
+        let mailbox = Arc::new(Mailbox::default());
+        Shared {
+            id: broker.connect(&mailbox),
+            broker: Arc::clone(broker),
+            mailbox,
+            peer,
+            user: None,
+            vhost: ShortStr::EMPTY,
+            in_flight_bytes: 0,
+            backlog_bytes: 0,
+            dirty: Vec::new(),
+            has_published: false,
+            is_blocked: false,
+            routes: Routes::new(),
+            tally: Tally::default(),
+            grants: None,
+        }
+    }
+
+    /// The state of the node's tables now.
+    pub(crate) fn tables_version(&self) -> TablesVersion {
+        TablesVersion { routes: self.broker.tables().version(), access: self.broker.access().version() }
+    }
+
+    /// Refuses with 403 unless the user may do that.
+    pub(crate) fn check(&mut self, access: Access, kind: Kind, name: &ShortStr) -> Result<(), Failure> {
+        if self.allows(access, kind, name) {
+            return Ok(());
+        }
+        let user = self.user_name();
+        Err(Failure::access_refused(text::access_refused(access, kind, name.as_bytes(), &self.vhost, &user)))
+    }
+
+    /// Refuses with 403 unless the user may do anything with it.
+    pub(crate) fn check_any(&mut self, kind: Kind, name: &ShortStr) -> Result<(), Failure> {
+        if self.allows(Access::Write, kind, name) || self.allows(Access::Read, kind, name) {
+            return Ok(());
+        }
+        self.check(Access::Configure, kind, name)
+    }
+
+    fn allows(&mut self, access: Access, kind: Kind, name: &ShortStr) -> bool {
+        let version = self.broker.access().version();
+        if self.grants.as_ref().is_none_or(|(at, _)| *at != version) {
+            let user = self.user_name();
+            let machine = || {
+                let machine = self.broker.metadata().read();
+                machine.permissions(user.as_bytes(), self.vhost.as_bytes()).cloned()
+            };
+            let grants = self.broker.access().grants(&user, &self.vhost, machine);
+            self.grants = Some((version, grants));
+        }
+        let grants = self.grants.as_ref().and_then(|(_, grants)| grants.as_ref());
+        grants.is_some_and(|grants| grants.allows(access, kind, name.as_bytes()))
+    }
+
+    /// Blocks or unblocks a publisher as the node's alarm says.
+    pub(crate) fn follow_alarm(&mut self, conn: &mut Connection) {
+        if !self.has_published {
+            return;
+        }
+        match self.broker.alarm() {
+            Some(reason) => conn.blocked(reason),
+            None if self.is_blocked => conn.unblocked(),
+            None => {}
+        }
+        self.is_blocked = self.broker.alarm().is_some();
+    }
+
+    /// The user's name; empty before login.
+    pub(crate) fn user_name(&self) -> ShortStr {
+        self.user.as_ref().map_or(ShortStr::EMPTY, |user| user.name.clone())
+    }
+
+    /// Gives memory back that only a busy connection needs.
+    pub(crate) fn trim(&mut self) {
+        self.routes = Routes::new();
+        self.dirty = Vec::new();
+    }
+}

@@ -1,0 +1,118 @@
+//! Publisher confirms.
+
+use amqp_codec::methods::{basic, queue};
+use types::GroupId;
+
+use crate::{
+    client::{Client, short},
+    fake::{Fake, SHARDS},
+};
+
+#[tokio::test]
+async fn a_batch_is_confirmed_by_one_ack_when_its_group_has_answered() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    client.declare("q").await;
+    client.select_confirms().await;
+    fake.hold();
+    for _ in 0..3 {
+        client.batch_publish("", "q", "m");
+    }
+    client.work();
+    assert!(client.heard_so_far().await.is_empty(), "nothing is confirmed before the commit");
+    assert!(client.session.publish_bytes_in_flight() > 0);
+    fake.release();
+    let ack = client.expect::<basic::Ack>().await;
+    assert_eq!((ack.delivery_tag, ack.multiple), (3, true));
+    assert!(client.heard_so_far().await.is_empty());
+    assert_eq!(client.session.publish_bytes_in_flight(), 0);
+}
+
+#[tokio::test]
+async fn a_message_for_queues_of_two_groups_is_confirmed_once_by_both() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    declare_in_both_groups(&fake, &mut client).await;
+    client.select_confirms().await;
+    fake.hold();
+    client.batch_publish("amq.fanout", "", "m");
+    client.batch_publish("amq.fanout", "", "n");
+    client.work();
+    let groups: Vec<GroupId> = fake.log().iter().map(|chunk| chunk.group).collect();
+    assert_eq!(groups.len(), 2);
+    fake.release();
+    let ack = client.expect::<basic::Ack>().await;
+    assert_eq!((ack.delivery_tag, ack.multiple), (2, true));
+    assert!(client.heard_so_far().await.is_empty());
+}
+
+#[tokio::test]
+async fn messages_of_a_group_that_gives_up_are_nacked() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    client.declare("q").await;
+    client.select_confirms().await;
+    fake.hold();
+    client.publish("", "q", "m");
+    fake.fail_held();
+    assert_eq!(client.expect::<basic::Nack>().await.delivery_tag, 1);
+    // The channel goes on.
+    client.publish("", "q", "n");
+    assert_eq!(client.expect::<basic::Ack>().await.delivery_tag, 2);
+}
+
+#[tokio::test]
+async fn messages_whose_answer_was_lost_are_confirmed() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    client.declare("q").await;
+    client.select_confirms().await;
+    fake.hold();
+    client.publish("", "q", "m");
+    fake.release_by_another_leader();
+    assert_eq!(client.expect::<basic::Ack>().await.delivery_tag, 1);
+    assert_eq!(client.declare("q").await.message_count, 1);
+}
+
+#[tokio::test]
+async fn a_message_whose_queue_is_deleted_meanwhile_is_confirmed() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    let mut other = Client::connect(&broker).await;
+    client.declare("q").await;
+    client.select_confirms().await;
+    fake.hold();
+    other.send(1, queue::Delete { queue: short("q"), ..queue::Delete::default() });
+    client.publish("", "q", "m");
+    fake.release();
+    assert_eq!(client.expect::<basic::Ack>().await.delivery_tag, 1);
+    other.expect::<queue::DeleteOk>().await;
+}
+
+#[tokio::test]
+async fn too_much_in_flight_stops_the_reading_until_it_is_answered() {
+    let (fake, broker) = Fake::start_with(|config| config.in_flight_bytes_max = 1000);
+    let mut client = Client::connect(&broker).await;
+    client.declare("q").await;
+    fake.hold();
+    client.publish("", "q", &"x".repeat(2000));
+    assert!(!client.session.wants_input());
+    fake.release();
+    client.take_mail();
+    assert!(client.session.wants_input());
+}
+
+/// Two queues bound to `amq.fanout`, one in each shard.
+async fn declare_in_both_groups(fake: &Fake, client: &mut Client) {
+    for (name, locator) in [("a", "client-local"), ("b", "balanced")] {
+        let arguments =
+            types::FieldTable(vec![(short("x-queue-leader-locator"), types::FieldValue::LongStr(locator.into()))]);
+        client.send(1, queue::Declare { queue: short(name), durable: true, arguments, ..Default::default() });
+        client.expect::<queue::DeclareOk>().await;
+        client.send(1, queue::Bind { queue: short(name), exchange: short("amq.fanout"), ..Default::default() });
+        client.expect::<queue::BindOk>().await;
+    }
+    let groups: std::collections::BTreeSet<GroupId> = fake.log().iter().map(|chunk| chunk.group).collect();
+    assert_eq!(groups.into_iter().collect::<Vec<_>>(), SHARDS, "the emptier of two groups is chosen");
+    fake.clear_log();
+}

@@ -1,0 +1,168 @@
+//! `basic.consume` and `basic.cancel`.
+
+use ::queue::Command;
+use amqp_codec::{
+    ReplyCode,
+    methods::{Method, basic, queue},
+};
+use types::{FieldTable, FieldValue};
+
+use crate::{
+    client::{Client, consume, short},
+    fake::Fake,
+};
+
+#[tokio::test]
+async fn consume_ok_comes_before_the_first_delivery() {
+    let (_fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    client.declare("q").await;
+    client.publish("", "q", "m");
+    client.send(1, consume("q", "c"));
+    assert_eq!(client.expect::<basic::ConsumeOk>().await.consumer_tag, short("c"));
+    assert_eq!(client.expect_delivery().await.1, "m");
+}
+
+#[tokio::test]
+async fn a_consumer_without_tag_gets_one() {
+    let (_fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    client.declare("q").await;
+    client.send(1, consume("q", ""));
+    let tag = client.expect::<basic::ConsumeOk>().await.consumer_tag;
+    assert!(tag.as_bytes().starts_with(b"amq.ctag-"));
+    client.publish("", "q", "m");
+    assert_eq!(client.expect_delivery().await.0.consumer_tag, tag);
+}
+
+#[tokio::test]
+async fn a_tag_in_use_closes_the_connection() {
+    let (_fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    client.declare("q").await;
+    client.consume("q", "c").await;
+    client.send(1, consume("q", "c"));
+    client.expect_connection_error(ReplyCode::NotAllowed, "attempt to reuse consumer tag 'c'").await;
+}
+
+#[tokio::test]
+async fn an_exclusive_consumer_is_alone() {
+    let (_fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    let mut other = Client::connect(&broker).await;
+    client.declare("q").await;
+    client.send(1, basic::Consume { exclusive: true, ..consume("q", "c") });
+    client.expect::<basic::ConsumeOk>().await;
+    other.send(1, consume("q", "d"));
+    other.expect_channel_error(ReplyCode::AccessRefused, "queue 'q' in vhost '/' in exclusive use").await;
+}
+
+#[tokio::test]
+async fn consuming_from_nothing_is_not_found() {
+    let (_fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    client.send(1, consume("q", "c"));
+    client.expect_channel_error(ReplyCode::NotFound, "no queue 'q' in vhost '/'").await;
+}
+
+#[tokio::test]
+async fn a_priority_must_be_a_number() {
+    let (_fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    client.declare("q").await;
+    let arguments = FieldTable(vec![(short("x-priority"), FieldValue::LongStr("high".into()))]);
+    client.send(1, basic::Consume { arguments, ..consume("q", "c") });
+    let text = "invalid arg 'x-priority' for queue 'q' in vhost '/': \"expected integer, got longstr\"";
+    client.expect_channel_error(ReplyCode::PreconditionFailed, text).await;
+}
+
+#[tokio::test]
+async fn a_cancelled_consumer_gets_no_more_and_keeps_what_it_holds() {
+    let (_fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    client.declare("q").await;
+    client.consume("q", "c").await;
+    client.publish("", "q", "held");
+    let (held, _) = client.expect_delivery().await;
+    client.send(1, basic::Cancel { consumer_tag: short("c"), no_wait: false });
+    assert_eq!(client.expect::<basic::CancelOk>().await.consumer_tag, short("c"));
+    client.publish("", "q", "later");
+    assert_eq!(client.declare("q").await.message_count, 1);
+    client.ack(held.delivery_tag, false);
+    assert!(client.heard_so_far().await.is_empty());
+    // The tag is free again.
+    client.consume("q", "c").await;
+    assert_eq!(client.expect_delivery().await.1, "later");
+}
+
+#[tokio::test]
+async fn cancelling_what_is_not_there_succeeds() {
+    let (_fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    client.send(1, basic::Cancel { consumer_tag: short("c"), no_wait: false });
+    assert_eq!(client.expect::<basic::CancelOk>().await.consumer_tag, short("c"));
+}
+
+#[tokio::test]
+async fn a_consumer_is_told_when_its_queue_is_deleted() {
+    let (_fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    let mut other = Client::connect(&broker).await;
+    client.declare("q").await;
+    client.consume("q", "c").await;
+    other.send(1, queue::Delete { queue: short("q"), ..queue::Delete::default() });
+    other.expect::<queue::DeleteOk>().await;
+    assert_eq!(client.expect::<basic::Cancel>().await.consumer_tag, short("c"));
+}
+
+#[tokio::test]
+async fn a_consumer_without_limit_is_granted_credit_as_it_takes_messages() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    client.declare("q").await;
+    client.send(1, basic::Consume { no_ack: true, ..consume("q", "c") });
+    client.expect::<basic::ConsumeOk>().await;
+    let messages = 20_000;
+    for _ in 0..messages {
+        client.batch_publish("", "q", "m");
+    }
+    client.work();
+    for _ in 0..messages {
+        client.expect_delivery().await;
+    }
+    let grants = fake.log().into_iter().flat_map(|chunk| chunk.commands);
+    let grants = grants.filter(|command| matches!(command, Command::Credit { .. })).count();
+    assert!((2..200).contains(&grants), "{grants}");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_sent_no_more_than_its_credit() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    let mut publisher = Client::connect(&broker).await;
+    client.declare("q").await;
+    client.consume("q", "c").await;
+    let body = "x".repeat(100_000);
+    for _ in 0..300 {
+        publisher.publish("", "q", &body);
+    }
+    // The client's task acts on its mail, but what it writes stays in the connection.
+    client.session.on_mail(&mut client.connection);
+    client.session.flush(&mut client.connection);
+    assert!(client.connection.pending_output_bytes() < 2 * 1024 * 1024);
+    let delivered = || {
+        let log = fake.log();
+        log.iter().flat_map(|chunk| &chunk.commands).filter(|command| matches!(command, Command::Credit { .. })).count()
+    };
+    assert_eq!(delivered(), 0, "no credit before the client reads");
+    let mut bodies = 0;
+    while bodies < 300 {
+        let heard = client.hear().await;
+        assert!(matches!(heard.method, Method::BasicDeliver(_)));
+        bodies += 1;
+        if bodies % 10 == 0 {
+            client.ack(0, true);
+        }
+    }
+    assert!(delivered() > 0);
+}

@@ -1,0 +1,256 @@
+//! Groups and metadata in memory: the real machines, with no log and no network. A group's answers can be held back, lost and
+//! repeated as a change of leader would.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock, Weak},
+};
+
+use broker::{Broker, Config};
+use bytes::Bytes;
+use metadata::{Bootstrap, HashAlgorithm, Machine as MetadataMachine, PasswordHash};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use queue::{At, Chunk, ChunkResult, Command, Outcome, Producer, Reply};
+use replication::{
+    Answer, BoxFuture, ChunkReplies, DeliveredRecord, Groups, Metadata, MetadataObserver, MetadataUnavailable,
+    SessionDelivery, Sessions,
+};
+use types::{Blob, GroupId, MessageRef, NodeId, SessionId, ShortStr, Timestamp};
+
+pub(crate) const NODE: NodeId = NodeId(1);
+pub(crate) const SHARDS: [GroupId; 2] = [GroupId(1), GroupId(2)];
+
+/// A chunk that a broker has submitted.
+#[derive(Clone, Debug)]
+pub(crate) struct Submitted {
+    pub(crate) group: GroupId,
+    pub(crate) session: SessionId,
+    pub(crate) token: u64,
+    pub(crate) commands: Vec<Command>,
+    pub(crate) blob: Blob,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    machine: queue::Machine,
+    last_index: u64,
+    last_seq: u64,
+    blobs: BTreeMap<u64, Blob>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    groups: BTreeMap<GroupId, Group>,
+    held: Vec<Submitted>,
+    is_holding: bool,
+    log: Vec<Submitted>,
+    metadata_is_down: bool,
+}
+
+/// The fake, shared by all brokers of a test.
+#[derive(Debug)]
+pub(crate) struct Fake {
+    state: Mutex<State>,
+    metadata: RwLock<MetadataMachine>,
+    broker: OnceLock<Weak<Broker>>,
+}
+
+impl Fake {
+    /// A bootstrapped cluster of one node, and its broker.
+    pub(crate) fn start() -> (Arc<Fake>, Arc<Broker>) {
+        Fake::start_with(|_| {})
+    }
+
+    pub(crate) fn start_with(configure: impl FnOnce(&mut Config)) -> (Arc<Fake>, Arc<Broker>) {
+        let fake = Arc::new(Fake {
+            state: Mutex::default(),
+            metadata: RwLock::new(MetadataMachine::default()),
+            broker: OnceLock::new(),
+        });
+        let mut config = Config::new(NODE, 1, 1000);
+        configure(&mut config);
+        let broker = Broker::new(config);
+        fake.broker.set(Arc::downgrade(&broker)).unwrap();
+        broker.attach(Arc::clone(&fake) as Arc<dyn Groups>, Arc::clone(&fake) as Arc<dyn Metadata>);
+        fake.change(metadata::Command::Bootstrap(Bootstrap {
+            vhost: ShortStr::from_static("/"),
+            user: ShortStr::from_static("guest"),
+            password: password("guest"),
+        }));
+        (fake, broker)
+    }
+
+    /// Applies a change of metadata at once.
+    pub(crate) fn change(&self, command: metadata::Command) -> metadata::Reply {
+        let mut machine = self.metadata.write();
+        let (reply, events) = machine.apply(&command, Timestamp(1));
+        self.broker().changed(&machine, &events);
+        reply
+    }
+
+    /// From now on no majority answers, or it does again.
+    pub(crate) fn set_metadata_down(&self, is_down: bool) {
+        self.state.lock().metadata_is_down = is_down;
+    }
+
+    /// From now on chunks are kept instead of being applied.
+    pub(crate) fn hold(&self) {
+        self.state.lock().is_holding = true;
+    }
+
+    /// Applies what was kept, and from now on chunks as they come.
+    pub(crate) fn release(&self) {
+        for submitted in self.take_held() {
+            self.apply(submitted);
+        }
+    }
+
+    /// Applies what was kept, with all answers lost, and sends again what sessions hold: a leader has changed.
+    pub(crate) fn release_by_another_leader(&self) {
+        for submitted in self.take_held() {
+            let (outcome, group) = self.commit(&submitted);
+            drop(outcome);
+            let Submitted { session, token, .. } = submitted;
+            self.reissue(group);
+            self.broker().replied(session, group, token, ChunkReplies::AppliedUnanswered);
+        }
+    }
+
+    /// Gives up what was kept.
+    pub(crate) fn fail_held(&self) {
+        for Submitted { session, group, token, .. } in self.take_held() {
+            self.broker().replied(session, group, token, ChunkReplies::Unavailable);
+        }
+    }
+
+    /// Sends all that sessions hold again.
+    pub(crate) fn reissue(&self, group: GroupId) {
+        let mut outcome = Outcome::default();
+        self.state.lock().groups.entry(group).or_default().machine.reissue(&mut outcome);
+        self.send_deliveries(group, &outcome);
+    }
+
+    /// All chunks that were submitted so far, those that were kept included.
+    pub(crate) fn log(&self) -> Vec<Submitted> {
+        self.state.lock().log.clone()
+    }
+
+    /// Starts the log anew.
+    pub(crate) fn clear_log(&self) {
+        self.state.lock().log.clear();
+    }
+
+    fn take_held(&self) -> Vec<Submitted> {
+        let mut state = self.state.lock();
+        state.is_holding = false;
+        std::mem::take(&mut state.held)
+    }
+
+    fn apply(&self, submitted: Submitted) {
+        let (outcome, group) = self.commit(&submitted);
+        for reply in &outcome.replies {
+            let ChunkResult::Applied(replies) = &reply.result else { panic!("{:?}", reply.result) };
+            let answers = replies.iter().map(|reply| self.answer(group, reply)).collect();
+            self.broker().replied(submitted.session, group, submitted.token, ChunkReplies::Applied(answers));
+        }
+        self.send_deliveries(group, &outcome);
+        for cancelled in &outcome.cancelled {
+            self.broker().cancelled(cancelled.consumer, cancelled.queue);
+        }
+        let mut state = self.state.lock();
+        for index in &outcome.dead {
+            state.groups.entry(group).or_default().blobs.remove(index);
+        }
+    }
+
+    fn commit(&self, submitted: &Submitted) -> (Outcome, GroupId) {
+        let mut state = self.state.lock();
+        let group = state.groups.entry(submitted.group).or_default();
+        group.last_index += 1;
+        group.last_seq += 1;
+        group.blobs.insert(group.last_index, submitted.blob.clone());
+        let chunk = Chunk {
+            producer: Producer { node: NODE, boot: 1 },
+            seq: group.last_seq,
+            session: submitted.session,
+            commands: submitted.commands.clone(),
+            slots: submitted.blob.slot_count(),
+        };
+        let mut outcome = Outcome::default();
+        let at = At { index: group.last_index, proposed_at: Timestamp(1) };
+        group.machine.apply_entry(at, &[chunk], &mut outcome);
+        group.machine.check().unwrap();
+        (outcome, submitted.group)
+    }
+
+    fn answer(&self, group: GroupId, reply: &Reply) -> Answer {
+        match reply {
+            Reply::Got(got) => Answer::Got(*got, self.record(group, got.message)),
+            other => Answer::Reply(other.clone()),
+        }
+    }
+
+    fn send_deliveries(&self, group: GroupId, outcome: &Outcome) {
+        for delivery in &outcome.deliveries {
+            let messages = delivery.messages.iter().map(|message| DeliveredRecord {
+                record: self.record(group, message.message),
+                redelivered: message.redelivered,
+                delivery_count: message.delivery_count,
+            });
+            self.broker().deliver(SessionDelivery {
+                consumer: delivery.consumer,
+                queue: delivery.queue,
+                first_seq: delivery.first_seq,
+                messages: messages.collect(),
+            });
+        }
+    }
+
+    fn record(&self, group: GroupId, message: MessageRef) -> Bytes {
+        self.state.lock().groups[&group].blobs[&message.index].record(message.slot).unwrap()
+    }
+
+    fn broker(&self) -> Arc<Broker> {
+        self.broker.get().unwrap().upgrade().unwrap()
+    }
+}
+
+impl Groups for Fake {
+    fn submit(&self, group: GroupId, session: SessionId, token: u64, commands: Vec<Command>, blob: Blob) {
+        let submitted = Submitted { group, session, token, commands, blob };
+        let mut state = self.state.lock();
+        state.log.push(submitted.clone());
+        if state.is_holding {
+            state.held.push(submitted);
+        } else {
+            drop(state);
+            self.apply(submitted);
+        }
+    }
+
+    fn is_leader(&self, group: GroupId) -> bool {
+        group == SHARDS[0]
+    }
+
+    fn shards(&self) -> Vec<GroupId> {
+        SHARDS.to_vec()
+    }
+}
+
+impl Metadata for Fake {
+    fn propose(&self, command: metadata::Command) -> BoxFuture<Result<metadata::Reply, MetadataUnavailable>> {
+        let is_down = self.state.lock().metadata_is_down;
+        let result = if is_down { Err(MetadataUnavailable) } else { Ok(self.change(command)) };
+        Box::pin(std::future::ready(result))
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, MetadataMachine> {
+        self.metadata.read()
+    }
+}
+
+/// The hash of a password.
+pub(crate) fn password(text: &str) -> PasswordHash {
+    let salted = auth::hash_password(auth::Algorithm::Sha256, text.as_bytes());
+    PasswordHash { algorithm: HashAlgorithm::Sha256, salted }
+}

@@ -1,0 +1,18 @@
+//! Sessions as clients see them: frames go in, frames come out, with the real queue and metadata machines behind.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod access;
+mod alarms;
+mod client;
+mod confirms;
+mod consume;
+mod declare;
+mod failover;
+mod fake;
+mod get;
+mod lifetimes;
+mod order;
+mod publish;
+mod qos;
+mod settle;

@@ -1,0 +1,52 @@
+//! An exchange comes, or is there already and equivalent.
+
+use types::FieldValue;
+
+use crate::{
+    Change, Event, Exchange, ExchangeKind, Machine, Refusal, Reply, Resource, command::DeclareExchange, compact,
+    equivalence, exchange::ALTERNATE,
+};
+
+pub(crate) fn apply(machine: &mut Machine, c: &DeclareExchange, events: &mut Vec<Event>) -> Result<Reply, Refusal> {
+    let Some(kind) = check(machine, c)? else { return Ok(Reply::Done(Change::Unchanged)) };
+    let exchange = Exchange {
+        vhost: c.vhost.clone(),
+        name: c.name.compact(),
+        kind,
+        durable: c.durable,
+        auto_delete: c.auto_delete,
+        internal: c.internal,
+        arguments: compact::table(&c.arguments),
+    };
+    machine.insert_exchange(exchange, events);
+    Ok(Reply::Done(Change::Created))
+}
+
+pub(crate) fn known(machine: &Machine, c: &DeclareExchange) -> Option<Reply> {
+    matches!(check(machine, c), Ok(None)).then_some(Reply::Done(Change::Unchanged))
+}
+
+/// The kind of the exchange to make, or `None` when it is there.
+pub(crate) fn check(machine: &Machine, c: &DeclareExchange) -> Result<Option<ExchangeKind>, Refusal> {
+    let kind = ExchangeKind::parse(c.kind.as_bytes()).ok_or_else(|| Refusal::UnknownExchangeType(c.kind.clone()))?;
+    if c.name.is_empty() {
+        return Err(Refusal::DefaultExchange);
+    }
+    if machine.vhost(c.vhost.as_bytes()).is_none() {
+        return Err(Refusal::NoSuchVhost(c.vhost.clone()));
+    }
+    if let Some(current) = machine.exchange(c.vhost.as_bytes(), c.name.as_bytes()) {
+        equivalence::exchange(current, c, kind)?;
+        return Ok(None);
+    }
+    let resource = || Resource::exchange(&c.vhost, &c.name);
+    if c.name.as_bytes().starts_with(b"amq.") {
+        return Err(Refusal::ReservedName(resource()));
+    }
+    match c.arguments.get(ALTERNATE) {
+        None | Some(FieldValue::LongStr(_)) => Ok(Some(kind)),
+        Some(other) => {
+            Err(Refusal::InvalidArgType { resource: resource(), arg: ALTERNATE, type_name: other.type_name() })
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The machine: the state and the one place that dispatches commands.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use types::{FieldTable, GroupId, QueueId, ShortStr, Timestamp};
+
+use crate::{
+    Command, ConnectionId, Event, Exchange, Permissions, Queue, Refusal, Reply, User, Vhost,
+    binding::{BindingKey, ReverseKey},
+    commands,
+};
+
+mod check;
+mod digest;
+mod read;
+mod restore;
+mod write;
+
+pub use check::InvariantBroken;
+pub use read::Counts;
+pub use restore::{Record, RestoreError};
+
+/// All metadata of a cluster.
+///
+/// Readers borrow from it; it changes by [`Machine::apply`] alone. A clone is a snapshot.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Machine {
+    bootstrapped: bool,
+    last_queue_id: u64,
+    vhosts: BTreeMap<ShortStr, Room>,
+    users: BTreeMap<ShortStr, User>,
+    /// user -> vhost -> permissions
+    permissions: BTreeMap<ShortStr, BTreeMap<ShortStr, Permissions>>,
+    queues: BTreeMap<QueueId, Queue>,
+    /// Index of `queues`.
+    by_group: BTreeMap<GroupId, BTreeSet<QueueId>>,
+    /// Index of the exclusive ones of `queues`.
+    by_owner: BTreeSet<(ConnectionId, QueueId)>,
+}
+
+/// A vhost and what lives in it.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Room {
+    vhost: Vhost,
+    exchanges: BTreeMap<ShortStr, Exchange>,
+    queues: BTreeMap<ShortStr, QueueId>,
+    bindings: BTreeMap<BindingKey, FieldTable>,
+    /// Index of `bindings`.
+    reverse: BTreeSet<ReverseKey>,
+}
+
+impl Machine {
+    /// A machine that knows nothing.
+    pub fn new() -> Self {
+        Machine::default()
+    }
+
+    /// Applies a command: the answer to who proposed it, and what changed, in order.
+    ///
+    /// A refused command changes nothing and has no events. `now` is the leader's time, the same on every replica.
+    pub fn apply(&mut self, command: &Command, now: Timestamp) -> (Reply, Vec<Event>) {
+        let mut events = Vec::new();
+        let reply = match command {
+            Command::Bootstrap(c) => Ok(commands::bootstrap::apply(self, c, now, &mut events)),
+            Command::PutVhost(c) => Ok(commands::put_vhost::apply(self, c, now, &mut events)),
+            Command::DeleteVhost { vhost } => Ok(commands::delete_vhost::apply(self, vhost, &mut events)),
+            Command::PutUser(c) => Ok(commands::put_user::apply(self, c, &mut events)),
+            Command::DeleteUser { user } => Ok(commands::delete_user::apply(self, user, &mut events)),
+            Command::SetPassword(c) => commands::set_password::apply(self, c, &mut events),
+            Command::SetTags(c) => commands::set_tags::apply(self, c, &mut events),
+            Command::SetPermissions(c) => commands::set_permissions::apply(self, c, &mut events),
+            Command::ClearPermissions(c) => commands::clear_permissions::apply(self, c, &mut events),
+            Command::DeclareExchange(c) => commands::declare_exchange::apply(self, c, &mut events),
+            Command::DeleteExchange(c) => commands::delete_exchange::apply(self, c, &mut events),
+            Command::DeclareQueue(c) => commands::declare_queue::apply(self, c, now, &mut events),
+            Command::DeleteQueue { queue } => Ok(commands::delete_queue::apply(self, *queue, &mut events)),
+            Command::DeleteExclusive { connection } => {
+                Ok(commands::delete_exclusive::apply(self, *connection, &mut events))
+            }
+            Command::Bind(c) => commands::bind::apply(self, c, &mut events),
+            Command::Unbind(c) => commands::unbind::apply(self, c, &mut events),
+            Command::NodeGone(c) => Ok(commands::node_gone::apply(self, c, now, &mut events)),
+        };
+        (reply.unwrap_or_else(Reply::Refused), events)
+    }
+
+    /// The answer that the command would get if it would change nothing and not be refused, so that clients that declare what
+    /// is there already cost no log entry.
+    ///
+    /// Only declares and binds are looked at; `None` means: propose it (also when it would be refused now).
+    pub fn answer_if_unchanged(&self, command: &Command) -> Option<Reply> {
+        match command {
+            Command::DeclareExchange(c) => commands::declare_exchange::known(self, c),
+            Command::DeclareQueue(c) => commands::declare_queue::known(self, c),
+            Command::Bind(c) => commands::bind::known(self, c),
+            Command::Bootstrap(_)
+            | Command::PutVhost(_)
+            | Command::DeleteVhost { .. }
+            | Command::PutUser(_)
+            | Command::DeleteUser { .. }
+            | Command::SetPassword(_)
+            | Command::SetTags(_)
+            | Command::SetPermissions(_)
+            | Command::ClearPermissions(_)
+            | Command::DeleteExchange(_)
+            | Command::DeleteQueue { .. }
+            | Command::DeleteExclusive { .. }
+            | Command::Unbind(_)
+            | Command::NodeGone(_) => None,
+        }
+    }
+
+    /// The refusal that the command would get now, for those who need not wait for a majority to learn of a mistake.
+    ///
+    /// Only declares and binds are looked at; `None` means: propose it.
+    pub fn refusal_now(&self, command: &Command) -> Option<Refusal> {
+        match command {
+            Command::DeclareExchange(c) => commands::declare_exchange::check(self, c).err(),
+            Command::DeclareQueue(c) => commands::declare_queue::check(self, c).err(),
+            Command::Bind(c) => commands::bind::check(self, c).err(),
+            Command::Bootstrap(_)
+            | Command::PutVhost(_)
+            | Command::DeleteVhost { .. }
+            | Command::PutUser(_)
+            | Command::DeleteUser { .. }
+            | Command::SetPassword(_)
+            | Command::SetTags(_)
+            | Command::SetPermissions(_)
+            | Command::ClearPermissions(_)
+            | Command::DeleteExchange(_)
+            | Command::DeleteQueue { .. }
+            | Command::DeleteExclusive { .. }
+            | Command::Unbind(_)
+            | Command::NodeGone(_) => None,
+        }
+    }
+}

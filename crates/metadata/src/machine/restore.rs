@@ -1,0 +1,143 @@
+//! The machine as a list of records, and back: what a snapshot is made of.
+
+use types::{QueueId, ShortStr};
+
+use super::{InvariantBroken, Machine, Room};
+use crate::{Binding, Event, Exchange, Permissions, Queue, User, Vhost, compact};
+
+/// One piece of the state.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Record {
+    /// Always the first.
+    Head {
+        /// See [`Machine::is_bootstrapped`].
+        bootstrapped: bool,
+        /// The id before [`Machine::next_queue_id`].
+        last_queue_id: QueueId,
+    },
+    /// A vhost.
+    Vhost(Vhost),
+    /// A user.
+    User(User),
+    /// What a user may do in a vhost.
+    Permissions {
+        /// The user.
+        user: ShortStr,
+        /// The vhost.
+        vhost: ShortStr,
+        /// What is allowed.
+        permissions: Permissions,
+    },
+    /// An exchange.
+    Exchange(Exchange),
+    /// A queue.
+    Queue(Queue),
+    /// A binding.
+    Binding(Binding),
+}
+
+/// Records that do not make a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// Something belongs to a vhost that did not come before it, or came twice.
+    #[error("metadata records are out of order")]
+    OutOfOrder,
+    /// The records contradict each other.
+    #[error(transparent)]
+    Broken(#[from] InvariantBroken),
+}
+
+impl Machine {
+    /// The whole state, each thing after those that it belongs to.
+    pub fn records(&self) -> impl Iterator<Item = Record> {
+        let head = Record::Head { bootstrapped: self.bootstrapped, last_queue_id: QueueId(self.last_queue_id) };
+        let permissions = self.all_permissions().map(|(user, vhost, permissions)| Record::Permissions {
+            user: user.clone(),
+            vhost: vhost.clone(),
+            permissions: permissions.clone(),
+        });
+        let exchanges = self.vhosts.values().flat_map(|room| room.exchanges.values());
+        std::iter::once(head)
+            .chain(self.vhosts().cloned().map(Record::Vhost))
+            .chain(self.users().cloned().map(Record::User))
+            .chain(permissions)
+            .chain(exchanges.cloned().map(Record::Exchange))
+            .chain(self.queues().cloned().map(Record::Queue))
+            .chain(self.vhosts.values().flat_map(Room::binding_records))
+    }
+
+    /// Builds the machine that has this state, in memory of its own (records may be cut from a snapshot's bytes).
+    ///
+    /// # Errors
+    /// When the records are out of order or contradict each other.
+    pub fn from_records(records: impl IntoIterator<Item = Record>) -> Result<Machine, RestoreError> {
+        let mut machine = Machine::new();
+        // What the insertions tell is thrown away: whoever takes over a whole machine reads it as a whole.
+        let mut events = Vec::new();
+        for record in records {
+            machine.take_record(record, &mut events)?;
+            events.clear();
+        }
+        machine.check()?;
+        Ok(machine)
+    }
+
+    fn take_record(&mut self, record: Record, events: &mut Vec<Event>) -> Result<(), RestoreError> {
+        match record {
+            Record::Head { bootstrapped, last_queue_id } => {
+                self.bootstrapped = bootstrapped;
+                self.last_queue_id = last_queue_id.0;
+            }
+            Record::Vhost(vhost) => self.insert_vhost(Vhost { name: vhost.name.compact(), ..vhost }, events),
+            Record::User(user) => {
+                let user = User {
+                    name: user.name.compact(),
+                    password: user.password.as_ref().map(compact::password),
+                    tags: user.tags.iter().map(|tag| tag.compact()).collect(),
+                };
+                self.put_user(user, events);
+            }
+            Record::Permissions { user, vhost, permissions } => {
+                self.put_permissions(&user, &vhost, permissions, events);
+            }
+            Record::Exchange(exchange) => {
+                let room = self.vhosts.get(&exchange.vhost).ok_or(RestoreError::OutOfOrder)?;
+                if room.exchanges.contains_key(&exchange.name) {
+                    return Err(RestoreError::OutOfOrder);
+                }
+                let (name, arguments) = (exchange.name.compact(), compact::table(&exchange.arguments));
+                self.insert_exchange(Exchange { name, arguments, ..exchange }, events);
+            }
+            Record::Queue(queue) => {
+                let room = self.vhosts.get(&queue.vhost).ok_or(RestoreError::OutOfOrder)?;
+                if room.queues.contains_key(&queue.name) || self.queues.contains_key(&queue.id) {
+                    return Err(RestoreError::OutOfOrder);
+                }
+                let (name, arguments) = (queue.name.compact(), compact::table(&queue.arguments));
+                self.insert_queue(Queue { name, arguments, ..queue }, events);
+            }
+            Record::Binding(binding) => {
+                if !self.vhosts.contains_key(&binding.vhost) {
+                    return Err(RestoreError::OutOfOrder);
+                }
+                let vhost = binding.vhost.clone();
+                self.insert_binding(&vhost, binding, events);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Room {
+    fn binding_records(&self) -> impl Iterator<Item = Record> {
+        self.bindings.iter().map(|(key, arguments)| {
+            Record::Binding(Binding {
+                vhost: self.vhost.name.clone(),
+                source: key.source.clone(),
+                destination: key.destination.clone(),
+                routing_key: key.routing_key.clone(),
+                arguments: arguments.clone(),
+            })
+        })
+    }
+}

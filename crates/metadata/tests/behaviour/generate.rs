@@ -1,0 +1,187 @@
+//! Random commands over a few names, so that they meet each other.
+
+use bytes::Bytes;
+use metadata::{
+    Bind, Bootstrap, ClearPermissions, Command, ConnectionId, DeclareExchange, DeclareQueue, DeleteExchange,
+    HashAlgorithm, Home, NodeGone, PasswordHash, Permissions, PutUser, PutVhost, QueueType, SetPassword,
+    SetPermissions, SetTags, Target, Unbind,
+};
+use proptest::{collection::vec, option, prelude::*, sample::select};
+use types::{FieldTable, FieldValue, GroupId, NodeId, QueueId, ShortStr};
+
+pub(crate) fn commands(max: usize) -> impl Strategy<Value = Vec<Command>> {
+    let first = Command::Bootstrap(Bootstrap {
+        vhost: ShortStr::from_static("/"),
+        user: ShortStr::from_static("guest"),
+        password: PasswordHash { algorithm: HashAlgorithm::Sha256, salted: Bytes::from_static(b"12345678") },
+    });
+    vec(command(), 0..max).prop_map(move |mut commands| {
+        commands.insert(0, first.clone());
+        commands
+    })
+}
+
+pub(crate) fn command() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        1 => administration(),
+        1 => vhost_name().prop_map(|vhost| Command::DeleteVhost { vhost }),
+        4 => declare_exchange().prop_map(Command::DeclareExchange),
+        2 => (vhost_name(), exchange_name(), any::<bool>())
+            .prop_map(|(vhost, name, if_unused)| Command::DeleteExchange(DeleteExchange { vhost, name, if_unused })),
+        8 => declare_queue().prop_map(Command::DeclareQueue),
+        2 => (1..30_u64).prop_map(|id| Command::DeleteQueue { queue: QueueId(id) }),
+        1 => connection().prop_map(|connection| Command::DeleteExclusive { connection }),
+        10 => bind().prop_map(Command::Bind),
+        4 => bind().prop_map(|c| Command::Unbind(Unbind {
+            vhost: c.vhost,
+            source: c.source,
+            destination: c.destination,
+            routing_key: c.routing_key,
+            arguments: c.arguments,
+            connection: c.connection,
+        })),
+        1 => (home(), option::of(home())).prop_map(|(home, heir)| Command::NodeGone(NodeGone { home, heir })),
+    ]
+}
+
+fn administration() -> impl Strategy<Value = Command> {
+    let user = || names(&["guest", "u"]);
+    let tags = || vec(names(&["administrator", "management"]), 0..3);
+    let pattern = || select(vec!["", ".*", "^a"]).prop_map(str::to_owned);
+    let description = option::of(select(vec!["", "text"]).prop_map(str::to_owned));
+    let queue_type = option::of(select(vec![QueueType::Classic, QueueType::Quorum]));
+    prop_oneof![
+        (vhost_name(), description, queue_type).prop_map(|(vhost, description, default_queue_type)| {
+            Command::PutVhost(PutVhost { vhost, description, default_queue_type })
+        }),
+        (user(), option::of(password()), tags()).prop_map(|(user, password, tags)| Command::PutUser(PutUser {
+            user,
+            password,
+            tags
+        })),
+        user().prop_map(|user| Command::DeleteUser { user }),
+        (user(), option::of(password()))
+            .prop_map(|(user, password)| Command::SetPassword(SetPassword { user, password })),
+        (user(), tags()).prop_map(|(user, tags)| Command::SetTags(SetTags { user, tags })),
+        (user(), vhost_name(), pattern(), pattern(), pattern()).prop_map(|(user, vhost, configure, write, read)| {
+            let permissions = Permissions { configure, write, read };
+            Command::SetPermissions(SetPermissions { user, vhost, permissions })
+        }),
+        (user(), vhost_name()).prop_map(|(user, vhost)| Command::ClearPermissions(ClearPermissions { user, vhost })),
+    ]
+}
+
+fn declare_exchange() -> impl Strategy<Value = DeclareExchange> {
+    let kind = names(&["direct", "fanout", "topic", "headers", "x-none"]);
+    (vhost_name(), exchange_name(), kind, any::<bool>(), any::<bool>(), any::<bool>(), arguments()).prop_map(
+        |(vhost, name, kind, durable, auto_delete, internal, arguments)| DeclareExchange {
+            vhost,
+            name,
+            kind,
+            durable,
+            auto_delete,
+            internal,
+            arguments,
+        },
+    )
+}
+
+fn declare_queue() -> impl Strategy<Value = DeclareQueue> {
+    let group = select(vec![GroupId(1), GroupId(2), GroupId::local(NodeId(1))]);
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    (vhost_name(), queue_name(), flags, arguments(), connection(), home(), group).prop_map(
+        |(vhost, name, (server_named, durable, auto_delete, exclusive), arguments, connection, home, group)| {
+            DeclareQueue {
+                vhost,
+                name,
+                server_named,
+                durable,
+                auto_delete,
+                exclusive,
+                arguments,
+                connection,
+                home,
+                group,
+            }
+        },
+    )
+}
+
+fn bind() -> impl Strategy<Value = Bind> {
+    let target =
+        prop_oneof![3 => queue_name().prop_map(Target::Queue), 2 => exchange_name().prop_map(Target::Exchange)];
+    let key = names(&["", "k", "a.#"]);
+    (vhost_name(), exchange_name(), target, key, arguments(), connection()).prop_map(
+        |(vhost, source, destination, routing_key, arguments, connection)| Bind {
+            vhost,
+            source,
+            destination,
+            routing_key,
+            arguments,
+            connection,
+        },
+    )
+}
+
+fn names(list: &[&'static str]) -> impl Strategy<Value = ShortStr> + use<> {
+    select(list.iter().map(|name| ShortStr::from_static(name)).collect::<Vec<_>>())
+}
+
+fn vhost_name() -> impl Strategy<Value = ShortStr> {
+    prop_oneof![9 => names(&["/"]), 1 => names(&["v"])]
+}
+
+fn exchange_name() -> impl Strategy<Value = ShortStr> {
+    prop_oneof![8 => names(&["a", "b", "c", "amq.topic", "amq.headers"]), 1 => names(&["", "amq.none"])]
+}
+
+fn queue_name() -> impl Strategy<Value = ShortStr> {
+    prop_oneof![8 => names(&["p", "q", "r", "s"]), 1 => names(&["", "amq.gen-1"])]
+}
+
+fn connection() -> impl Strategy<Value = ConnectionId> {
+    (1..3_u64, 1..3_u64).prop_map(|(node, serial)| ConnectionId { node: NodeId(node), serial })
+}
+
+fn home() -> impl Strategy<Value = Home> {
+    (1..4_u64, 1..4_u64).prop_map(|(node, boot)| Home { node: NodeId(node), boot })
+}
+
+fn password() -> impl Strategy<Value = PasswordHash> {
+    let algorithm = select(vec![HashAlgorithm::Sha256, HashAlgorithm::Sha512, HashAlgorithm::Md5]);
+    (algorithm, vec(any::<u8>(), 0..8))
+        .prop_map(|(algorithm, salted)| PasswordHash { algorithm, salted: salted.into() })
+}
+
+fn arguments() -> impl Strategy<Value = FieldTable> {
+    let name = names(&["x-queue-type", "x-max-length", "alternate-exchange", "x-match", "other"]);
+    prop_oneof![3 => Just(FieldTable::default()), 2 => vec((name, value()), 0..3).prop_map(FieldTable)]
+}
+
+/// Any value but floats that are not numbers, which are equal to nothing.
+pub(crate) fn value() -> impl Strategy<Value = FieldValue> {
+    let text = select(vec!["classic", "quorum", "all", "any", "a", ""]);
+    let leaf = prop_oneof![
+        4 => text.prop_map(|text| FieldValue::LongStr(Bytes::from_static(text.as_bytes()))),
+        2 => (-1..3_i32).prop_map(FieldValue::I32),
+        1 => any::<bool>().prop_map(FieldValue::Bool),
+        1 => any::<i8>().prop_map(FieldValue::I8),
+        1 => any::<u8>().prop_map(FieldValue::U8),
+        1 => any::<i16>().prop_map(FieldValue::I16),
+        1 => any::<u16>().prop_map(FieldValue::U16),
+        1 => any::<u32>().prop_map(FieldValue::U32),
+        1 => any::<i64>().prop_map(FieldValue::I64),
+        1 => any::<u64>().prop_map(FieldValue::Timestamp),
+        1 => (any::<u8>(), any::<u32>()).prop_map(|(scale, unscaled)| FieldValue::Decimal(scale, unscaled)),
+        1 => proptest::num::f32::NORMAL.prop_map(FieldValue::F32),
+        1 => proptest::num::f64::NORMAL.prop_map(FieldValue::F64),
+        1 => Just(FieldValue::Void),
+        1 => vec(any::<u8>(), 0..4).prop_map(|bytes| FieldValue::Bytes(bytes.into())),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(FieldValue::Array),
+            vec((names(&["k", "l", ""]), inner), 0..4).prop_map(|fields| FieldValue::Table(FieldTable(fields))),
+        ]
+    })
+}

@@ -1,0 +1,32 @@
+//! What a new cluster starts with: the vhost `/`, the predeclared exchanges, the user guest.
+
+use std::time::Duration;
+
+use metadata::{Bootstrap, Command, HashAlgorithm, PasswordHash};
+use replication::{Metadata, Replication};
+use telemetry::Shutdown;
+use types::ShortStr;
+
+const VHOST: ShortStr = ShortStr::from_static("/");
+const USER: ShortStr = ShortStr::from_static("guest");
+/// Pause after an attempt that found no majority.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Proposes the start of a cluster until it is committed; does nothing when it was before.
+pub(crate) async fn run(replication: Replication, shutdown: Shutdown) {
+    loop {
+        if replication.read().is_bootstrapped() {
+            return;
+        }
+        let salted = auth::hash_password(auth::Algorithm::Sha256, b"guest");
+        let password = PasswordHash { algorithm: HashAlgorithm::Sha256, salted };
+        let command = Command::Bootstrap(Bootstrap { vhost: VHOST, user: USER, password });
+        tokio::select! {
+            done = replication.propose(command) => if let Err(error) = done {
+                tracing::info!(%error, "waiting to set up the new cluster");
+            },
+            () = shutdown.triggered() => return,
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}

@@ -1,0 +1,285 @@
+//! Settings of a node: defaults, then the TOML file, then `QUORATE_*` variables, then flags.
+
+use std::{
+    fs,
+    net::{SocketAddr, ToSocketAddrs},
+    path::PathBuf,
+};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde::Deserialize;
+
+/// Settings that flags and variables may give.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Flags {
+    /// TOML file with settings
+    #[arg(long, value_name = "FILE", env = "QUORATE_CONFIG")]
+    config: Option<PathBuf>,
+    /// This node's name in the cluster
+    #[arg(long, env = "QUORATE_NODE_NAME")]
+    name: Option<String>,
+    /// Where the node keeps its data
+    #[arg(long, value_name = "DIR", env = "QUORATE_NODE_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where AMQP clients connect
+    #[arg(long, value_name = "HOST:PORT", env = "QUORATE_LISTEN_AMQP")]
+    amqp: Option<String>,
+    /// Where health and metrics are served
+    #[arg(long, value_name = "HOST:PORT", env = "QUORATE_LISTEN_HTTP")]
+    http: Option<String>,
+    /// Where other nodes connect
+    #[arg(long, value_name = "HOST:PORT", env = "QUORATE_LISTEN_PEER")]
+    peer: Option<String>,
+    /// What is logged: a level, or a filter such as info,replication=debug
+    #[arg(long, value_name = "FILTER", env = "QUORATE_LOG_FILTER")]
+    log: Option<String>,
+}
+
+/// All settings.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    pub node: NodeSection,
+    pub listen: ListenSection,
+    pub cluster: ClusterSection,
+    pub storage: StorageSection,
+    pub limits: LimitsSection,
+    pub log: LogSection,
+    pub product: ProductSection,
+}
+
+/// `[node]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct NodeSection {
+    pub name: String,
+    pub data_dir: PathBuf,
+}
+
+/// `[listen]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ListenSection {
+    pub amqp: String,
+    pub http: String,
+    pub peer: String,
+}
+
+/// `[cluster]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ClusterSection {
+    pub name: String,
+    /// All founding nodes; none means a cluster of this node alone.
+    pub nodes: Vec<NodeEntry>,
+    /// Shard groups of a new cluster; zero chooses by the number of cores.
+    pub shards: u32,
+    pub heartbeat_ms: u64,
+    pub election_min_ms: u64,
+    pub election_max_ms: u64,
+    pub peer_grace_ms: u64,
+}
+
+/// One entry of `[cluster] nodes`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NodeEntry {
+    pub name: String,
+    pub peer: String,
+}
+
+/// `[storage]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct StorageSection {
+    /// Memory for data that is not in table files yet.
+    pub memory_mb: usize,
+    /// Publishers are blocked below this much free disk.
+    pub disk_free_limit_mb: u64,
+}
+
+/// `[limits]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LimitsSection {
+    pub message_bytes_max: u64,
+    pub frame_max: u32,
+    pub channel_max: u16,
+    pub heartbeat_s: u16,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LogSection {
+    pub filter: String,
+    pub json: bool,
+}
+
+/// `[product]`: what clients are told, since some branch on it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ProductSection {
+    pub name: String,
+    pub version: String,
+}
+
+/// Largest value of `limits.message_bytes_max`: what one message between nodes can carry, with room for the rest.
+const MESSAGE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+impl Default for NodeSection {
+    fn default() -> Self {
+        NodeSection { name: "node1".to_owned(), data_dir: PathBuf::from("data") }
+    }
+}
+
+impl Default for ListenSection {
+    fn default() -> Self {
+        ListenSection {
+            amqp: "127.0.0.1:5672".to_owned(),
+            http: "127.0.0.1:15672".to_owned(),
+            peer: "127.0.0.1:25672".to_owned(),
+        }
+    }
+}
+
+impl Default for ClusterSection {
+    fn default() -> Self {
+        ClusterSection {
+            name: "quorate".to_owned(),
+            nodes: Vec::new(),
+            shards: 0,
+            heartbeat_ms: 100,
+            election_min_ms: 300,
+            election_max_ms: 500,
+            peer_grace_ms: 10_000,
+        }
+    }
+}
+
+impl Default for StorageSection {
+    fn default() -> Self {
+        StorageSection { memory_mb: 256, disk_free_limit_mb: 50 }
+    }
+}
+
+impl Default for LimitsSection {
+    fn default() -> Self {
+        LimitsSection {
+            message_bytes_max: types::limits::MESSAGE_BYTES_MAX_DEFAULT,
+            frame_max: 131_072,
+            channel_max: 2047,
+            heartbeat_s: 60,
+        }
+    }
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        LogSection { filter: "info".to_owned(), json: false }
+    }
+}
+
+impl Default for ProductSection {
+    fn default() -> Self {
+        ProductSection { name: "Quorate".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+    }
+}
+
+impl Config {
+    /// Reads the file, if one is named, and lays flags and variables over it.
+    pub(crate) fn load(flags: &Flags) -> anyhow::Result<Self> {
+        let mut config = match &flags.config {
+            Some(path) => {
+                let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+                toml::from_str(&text).with_context(|| format!("{} is not a valid configuration", path.display()))?
+            }
+            None => Config::default(),
+        };
+        config.lay_over(flags);
+        config.check()?;
+        Ok(config)
+    }
+
+    fn lay_over(&mut self, flags: &Flags) {
+        let texts = [
+            (&mut self.node.name, &flags.name),
+            (&mut self.listen.amqp, &flags.amqp),
+            (&mut self.listen.http, &flags.http),
+            (&mut self.listen.peer, &flags.peer),
+            (&mut self.log.filter, &flags.log),
+        ];
+        for (setting, flag) in texts {
+            if let Some(value) = flag {
+                setting.clone_from(value);
+            }
+        }
+        if let Some(dir) = &flags.data_dir {
+            self.node.data_dir.clone_from(dir);
+        }
+        if self.cluster.nodes.is_empty() {
+            self.cluster.nodes =
+                vec![NodeEntry { name: self.node.name.clone(), peer: self.listen.peer.clone() }];
+        }
+        if self.cluster.shards == 0 {
+            // Leaders per node as cores, between 2 and 8; the same on every node of a cluster or it does not found.
+            let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(2, 8);
+            let nodes = self.cluster.nodes.len();
+            self.cluster.shards = u32::try_from(cores * nodes).unwrap_or(6);
+        }
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        if self.limits.message_bytes_max > MESSAGE_BYTES_MAX {
+            bail!("limits.message_bytes_max is at most {MESSAGE_BYTES_MAX}, larger messages do not fit between nodes");
+        }
+        if self.limits.frame_max != 0 && self.limits.frame_max < 4096 {
+            bail!("limits.frame_max is at least 4096, or 0 for no limit");
+        }
+        for (index, node) in self.cluster.nodes.iter().enumerate() {
+            if self.cluster.nodes[..index].iter().any(|other| other.name == node.name) {
+                bail!("cluster.nodes names '{}' twice", node.name);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The first address that a `host:port` stands for.
+pub(crate) fn resolve(what: &str, address: &str) -> anyhow::Result<SocketAddr> {
+    let mut found = address.to_socket_addrs().with_context(|| format!("{what} = '{address}' is not an address"))?;
+    found.next().with_context(|| format!("{what} = '{address}' stands for no address"))
+}
+
+#[cfg(test)]
+mod tests {
+    //! What the file, the flags and the defaults make of each other.
+
+    use super::*;
+
+    #[test]
+    fn without_a_file_a_node_is_a_cluster_of_its_own() {
+        let config = Config::load(&Flags::default()).unwrap();
+        assert_eq!(config.cluster.nodes.len(), 1);
+        assert_eq!(config.cluster.nodes[0].name, config.node.name);
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let folder = std::env::temp_dir().join(format!("quorate-config-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("quorate.toml");
+        fs::write(&file, "[node]\nname = \"a\"\n[listen]\namqp = \"127.0.0.1:1\"\n").unwrap();
+        let flags = Flags { config: Some(file), name: Some("b".to_owned()), ..Flags::default() };
+        let config = Config::load(&flags).unwrap();
+        assert_eq!((config.node.name.as_str(), config.listen.amqp.as_str()), ("b", "127.0.0.1:1"));
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn an_unknown_setting_is_refused_by_name() {
+        let error = toml::from_str::<Config>("[node]\nnmae = \"a\"\n").unwrap_err();
+        assert!(error.to_string().contains("nmae"), "{error}");
+    }
+}

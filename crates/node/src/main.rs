@@ -1,0 +1,48 @@
+//! The binary `quorate`: a node of the cluster, and the tools that come with it.
+//!
+//! Architecture invariant: this crate wires the others and holds no logic of its own; nothing depends on it.
+
+mod alarms;
+mod bootstrap;
+mod config;
+mod logging;
+mod server;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// One allocator for Rust and for RocksDB's C++.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+#[derive(Debug, Parser)]
+#[command(name = "quorate", version, about = "A clustered AMQP broker with Raft-replicated queues")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs a node; with no options a single node on loopback with its data in ./data
+    Server(config::Flags),
+    /// Generates load and measures throughput and latency
+    Perf(perf::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Server(flags) => server::main(&flags),
+        Command::Perf(args) => runtime().and_then(|runtime| runtime.block_on(perf::run(args))),
+    };
+    result.unwrap_or_else(|error| {
+        logging::report(&error);
+        ExitCode::FAILURE
+    })
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}

@@ -1,0 +1,184 @@
+//! A node from start to stop: storage, cluster, broker, listeners; and the other way round.
+
+use std::{fs, process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use broker::Broker;
+use replication::{Founder, Groups, Joined, Metadata, MetadataObserver, Replication, Sessions, Timers};
+use storage::{LogStore, RocksStore};
+use telemetry::{Cause, Shutdown, task::TaskKind};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use types::{FieldTable, FieldValue, ShortStr};
+
+use crate::{
+    alarms, bootstrap,
+    config::{self, Config, Flags},
+    logging,
+    view::NodeStatus,
+};
+
+/// How long leaderships may take to go to other nodes at shutdown.
+const HAND_OVER: Duration = Duration::from_secs(3);
+/// How long clients may take to answer `connection.close` at shutdown.
+const GOODBYE: Duration = Duration::from_secs(3);
+/// How long what was queued for the disk may take to get there at shutdown.
+const FLUSH: Duration = Duration::from_secs(10);
+
+/// Runs a node until it is told to stop.
+pub(crate) fn main(flags: &Flags) -> anyhow::Result<ExitCode> {
+    let config = Config::load(flags)?;
+    logging::start(&config.log.filter, config.log.json)?;
+    crate::runtime()?.block_on(run(config))
+}
+
+async fn run(config: Config) -> anyhow::Result<ExitCode> {
+    let root = Shutdown::new();
+    let prometheus = management::install_recorder()?;
+    describe_metrics();
+    let store = open_store(&config, &root)?;
+    let http = TcpListener::bind(config::resolve("listen.http", &config.listen.http)?)
+        .await
+        .with_context(|| format!("cannot listen for HTTP on {}", config.listen.http))?;
+    let peer = config::resolve("listen.peer", &config.listen.peer)?;
+    let log_store: Arc<dyn LogStore> = Arc::clone(&store) as Arc<dyn LogStore>;
+    let joined = tokio::select! {
+        joined = Joined::join(replication_config(&config), peer, log_store, root.clone()) => joined?,
+        () = stop_signal(&root) => return Ok(ExitCode::SUCCESS),
+    };
+    let identity = joined.identity().clone();
+    let broker = Broker::new(broker::Config::new(identity.node, joined.boot(), joined.first_session_serial()));
+    let sessions: Arc<dyn Sessions> = Arc::clone(&broker) as Arc<dyn Sessions>;
+    let observer: Arc<dyn MetadataObserver> = Arc::clone(&broker) as Arc<dyn MetadataObserver>;
+    let replication = Replication::start(joined, sessions, observer).await?;
+    let groups: Arc<dyn Groups> = Arc::new(replication.clone());
+    let metadata: Arc<dyn Metadata> = Arc::new(replication.clone());
+    broker.attach(groups, metadata);
+
+    let background = TaskKind::Critical(root.clone());
+    let setup = bootstrap::run(replication.clone(), root.clone());
+    telemetry::task::spawn(TaskKind::Background, "bootstrap", setup);
+    let limit = config.storage.disk_free_limit_mb;
+    let watch =
+        alarms::watch(Arc::clone(&store), Arc::clone(&broker), replication.clone(), limit, root.clone());
+    telemetry::task::spawn(background.clone(), "alarms", watch);
+    let view = Arc::new(NodeStatus { identity, replication: replication.clone(), store: Arc::clone(&store) });
+    let token = root.token().clone();
+    telemetry::task::spawn(background, "http", async move {
+        if let Err(error) = management::serve(http, view, prometheus, token).await {
+            tracing::error!(%error, "http server ended");
+        }
+    });
+    let listener = listen(&config, &broker)?;
+    tracing::info!(node = config.node.name, amqp = config.listen.amqp, http = config.listen.http, "node started");
+    let clients = root.child();
+    let serving = listener.run(clients.clone());
+    let serving = telemetry::task::spawn(TaskKind::Background, "amqp listener", serving);
+    stop_signal(&root).await;
+    tracing::info!("stopping");
+    // Leaders first, so that others serve on while this node says goodbye to its clients.
+    replication.hand_over(HAND_OVER).await;
+    clients.request("shutdown");
+    if tokio::time::timeout(GOODBYE, serving).await.is_err() {
+        tracing::warn!("some clients did not say goodbye in time");
+    }
+    flush(&store).await;
+    root.request("stopped");
+    Ok(exit_code(&root))
+}
+
+fn exit_code(root: &Shutdown) -> ExitCode {
+    match root.cause() {
+        Some(Cause::Failed(reason)) => {
+            tracing::error!(reason, "stopped by a failure");
+            ExitCode::FAILURE
+        }
+        Some(Cause::Requested(_)) | None => ExitCode::SUCCESS,
+    }
+}
+
+fn describe_metrics() {
+    telemetry::metrics::describe();
+    storage::metrics::describe();
+    replication::metrics::describe();
+    broker::metrics::describe();
+    amqp_server::metrics::describe();
+    management::metrics::describe();
+}
+
+/// Opens the store; a store that fails later stops the process at once (ADR 0005).
+fn open_store(config: &Config, root: &Shutdown) -> anyhow::Result<Arc<RocksStore>> {
+    let dir = &config.node.data_dir;
+    fs::create_dir_all(dir).with_context(|| format!("cannot make the data directory {}", dir.display()))?;
+    let root = root.clone();
+    let mut options = storage::Options::new(Arc::new(move |error: &storage::Error| {
+        tracing::error!(%error, "storage failed, the node stops: what it holds unconfirmed is not lost, it was never confirmed");
+        root.fail(format!("storage failed: {error}"));
+    }));
+    options.memory_bytes = config.storage.memory_mb * 1024 * 1024;
+    RocksStore::open(dir.join("store"), options).with_context(|| format!("cannot open the store in {}", dir.display()))
+}
+
+fn replication_config(config: &Config) -> replication::Config {
+    let cluster = &config.cluster;
+    let founders = cluster.nodes.iter().map(|node| Founder { name: node.name.clone(), address: node.peer.clone() });
+    replication::Config {
+        cluster_name: cluster.name.clone(),
+        name: config.node.name.clone(),
+        founders: founders.collect(),
+        shards: cluster.shards,
+        timers: Timers {
+            heartbeat: Duration::from_millis(cluster.heartbeat_ms),
+            election_min: Duration::from_millis(cluster.election_min_ms),
+            election_max: Duration::from_millis(cluster.election_max_ms),
+            peer_grace: Duration::from_millis(cluster.peer_grace_ms),
+        },
+    }
+}
+
+fn listen(config: &Config, broker: &Arc<Broker>) -> anyhow::Result<amqp_server::Listener> {
+    let mut properties = FieldTable::default();
+    let text = |text: &str| FieldValue::LongStr(bytes::Bytes::copy_from_slice(text.as_bytes()));
+    properties.push(ShortStr::from_static("capabilities"), FieldValue::Table(amqp_connection::server_capabilities()));
+    properties.push(ShortStr::from_static("cluster_name"), text(&config.cluster.name));
+    properties.push(ShortStr::from_static("product"), text(&config.product.name));
+    properties.push(ShortStr::from_static("version"), text(&config.product.version));
+    properties.push(ShortStr::from_static("platform"), text("Rust"));
+    properties.push(ShortStr::from_static("information"), text("Licensed under the Apache License 2.0"));
+    let connection = amqp_connection::Config {
+        frame_max: config.limits.frame_max,
+        channel_max: config.limits.channel_max,
+        heartbeat_s: config.limits.heartbeat_s,
+        message_bytes_max: config.limits.message_bytes_max,
+        server_properties: properties,
+        ..amqp_connection::Config::default()
+    };
+    let address = config::resolve("listen.amqp", &config.listen.amqp)?;
+    let settings = amqp_server::Config::new(address, Arc::new(connection));
+    amqp_server::Listener::bind(settings, Arc::clone(broker))
+        .with_context(|| format!("cannot listen for AMQP clients on {address}"))
+}
+
+/// Waits for SIGTERM, SIGINT, or the end of something that the node cannot live without.
+async fn stop_signal(root: &Shutdown) {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        root.fail("signals cannot be received");
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = root.triggered() => {}
+    }
+}
+
+/// Waits until what was queued for the disk is there.
+async fn flush(store: &Arc<RocksStore>) {
+    let (sender, done) = tokio::sync::oneshot::channel();
+    store.barrier(Box::new(move |result| drop(sender.send(result))));
+    if tokio::time::timeout(FLUSH, done).await.is_err() {
+        tracing::warn!("the disk did not take everything in time");
+    }
+}

@@ -1,0 +1,75 @@
+//! What HTTP may see of the node.
+
+use std::sync::Arc;
+
+use management::{ClusterView, GroupView, NodeView, QueueView, View};
+use replication::{Identity, Metadata, Replication};
+use storage::RocksStore;
+use types::{GroupId, NodeId};
+
+/// The node as HTTP sees it.
+pub(crate) struct NodeStatus {
+    pub identity: Identity,
+    pub replication: Replication,
+    pub store: Arc<RocksStore>,
+}
+
+impl NodeStatus {
+    fn name(&self, node: NodeId) -> String {
+        self.identity.members.get(&node).map_or_else(|| node.to_string(), |member| member.name.clone())
+    }
+
+    fn names(&self, nodes: &[NodeId]) -> Vec<String> {
+        nodes.iter().map(|node| self.name(*node)).collect()
+    }
+}
+
+impl View for NodeStatus {
+    fn readiness(&self) -> Result<(), Vec<String>> {
+        let mut reasons = Vec::new();
+        if !self.replication.read().is_bootstrapped() {
+            reasons.push("the cluster is not set up yet".to_owned());
+        }
+        let leaderless = self.replication.leaderless();
+        if !leaderless.is_empty() {
+            let groups: Vec<String> = leaderless.iter().map(GroupId::to_string).collect();
+            reasons.push(format!("groups without a known leader: {}", groups.join(", ")));
+        }
+        if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+    }
+
+    fn queue(&self, vhost: &str, name: &str) -> Option<QueueView> {
+        let group = self.replication.read().queue(vhost.as_bytes(), name.as_bytes())?.group;
+        let members = match group.local_node() {
+            Some(node) => vec![node],
+            None => self.replication.status().into_iter().find(|status| status.group == group)?.members,
+        };
+        Some(QueueView {
+            name: name.to_owned(),
+            vhost: vhost.to_owned(),
+            group: group.0,
+            leader: self.replication.leader(group).map(|node| self.name(node)),
+            members: self.names(&members),
+        })
+    }
+
+    fn cluster(&self) -> ClusterView {
+        let nodes = self.identity.members.iter().map(|(node, member)| NodeView {
+            id: node.0,
+            name: member.name.clone(),
+            address: member.address.clone(),
+            live: *node == self.identity.node || self.replication.is_live(*node),
+        });
+        let groups = self.replication.status().into_iter().map(|status| GroupView {
+            id: status.group.0,
+            leader: status.leader.map(|node| self.name(node)),
+            members: self.names(&status.members),
+        });
+        ClusterView { node: self.name(self.identity.node), nodes: nodes.collect(), groups: groups.collect() }
+    }
+
+    fn refresh_metrics(&self) {
+        self.store.publish_metrics();
+        self.replication.refresh_metrics();
+    }
+}

@@ -1,0 +1,237 @@
+//! Commands of the metadata log.
+
+use bytes::Bytes;
+use metadata::{
+    Bind, Bootstrap, ClearPermissions, Command, DeclareExchange, DeclareQueue, DeleteExchange, NodeGone, Permissions,
+    PutUser, PutVhost, SetPassword, SetPermissions, SetTags, Target, Unbind,
+};
+use types::{GroupId, QueueId, ShortStr};
+
+use super::{
+    fields,
+    names::{
+        connection_from_wire, connection_to_wire, home_from_wire, home_to_wire, name, names_from_wire, names_to_wire,
+        password_from_wire, password_to_wire, queue_type_from_wire, queue_type_to_wire, some_password,
+    },
+};
+use crate::{
+    DecodeError,
+    generated::metadata::{self as wire, command::Command as W},
+};
+
+pub(super) fn to_wire(command: &Command) -> W {
+    match command {
+        Command::Bootstrap(c) => W::Bootstrap(wire::Bootstrap {
+            vhost: c.vhost.bytes(),
+            user: c.user.bytes(),
+            password: Some(password_to_wire(&c.password)),
+        }),
+        Command::PutVhost(c) => W::PutVhost(wire::PutVhost {
+            vhost: c.vhost.bytes(),
+            description: c.description.clone(),
+            default_queue_type: queue_type_to_wire(c.default_queue_type),
+        }),
+        Command::DeleteVhost { vhost } => W::DeleteVhost(wire::Name { name: vhost.bytes() }),
+        Command::PutUser(c) => W::PutUser(wire::PutUser {
+            user: c.user.bytes(),
+            password: c.password.as_ref().map(password_to_wire),
+            tags: names_to_wire(&c.tags),
+        }),
+        Command::DeleteUser { user } => W::DeleteUser(wire::Name { name: user.bytes() }),
+        Command::SetPassword(c) => W::SetPassword(wire::SetPassword {
+            user: c.user.bytes(),
+            password: c.password.as_ref().map(password_to_wire),
+        }),
+        Command::SetTags(c) => W::SetTags(wire::SetTags { user: c.user.bytes(), tags: names_to_wire(&c.tags) }),
+        Command::SetPermissions(c) => W::SetPermissions(permissions_to_wire(c)),
+        Command::ClearPermissions(c) => {
+            W::ClearPermissions(wire::ClearPermissions { user: c.user.bytes(), vhost: c.vhost.bytes() })
+        }
+        Command::DeclareExchange(c) => W::DeclareExchange(declare_exchange_to_wire(c)),
+        Command::DeleteExchange(c) => W::DeleteExchange(wire::DeleteExchange {
+            vhost: c.vhost.bytes(),
+            name: c.name.bytes(),
+            if_unused: c.if_unused,
+        }),
+        Command::DeclareQueue(c) => W::DeclareQueue(declare_queue_to_wire(c)),
+        Command::DeleteQueue { queue } => W::DeleteQueue(wire::DeleteQueue { queue: queue.0 }),
+        Command::DeleteExclusive { connection } => W::DeleteExclusive(connection_to_wire(*connection)),
+        Command::Bind(c) => W::Bind(bind_to_wire(c)),
+        Command::Unbind(c) => W::Unbind(bind_to_wire(&bind_of(c))),
+        Command::NodeGone(c) => {
+            W::NodeGone(wire::NodeGone { home: Some(home_to_wire(c.home)), heir: c.heir.map(home_to_wire) })
+        }
+    }
+}
+
+fn permissions_to_wire(c: &SetPermissions) -> wire::Permissions {
+    wire::Permissions {
+        user: c.user.bytes(),
+        vhost: c.vhost.bytes(),
+        configure: c.permissions.configure.clone(),
+        write: c.permissions.write.clone(),
+        read: c.permissions.read.clone(),
+    }
+}
+
+fn declare_exchange_to_wire(c: &DeclareExchange) -> wire::DeclareExchange {
+    wire::DeclareExchange {
+        vhost: c.vhost.bytes(),
+        name: c.name.bytes(),
+        kind: c.kind.bytes(),
+        durable: c.durable,
+        auto_delete: c.auto_delete,
+        internal: c.internal,
+        arguments: fields::to_wire(&c.arguments),
+    }
+}
+
+fn declare_queue_to_wire(c: &DeclareQueue) -> wire::DeclareQueue {
+    wire::DeclareQueue {
+        vhost: c.vhost.bytes(),
+        name: c.name.bytes(),
+        server_named: c.server_named,
+        durable: c.durable,
+        auto_delete: c.auto_delete,
+        exclusive: c.exclusive,
+        arguments: fields::to_wire(&c.arguments),
+        connection: Some(connection_to_wire(c.connection)),
+        home: Some(home_to_wire(c.home)),
+        group: c.group.0,
+    }
+}
+
+fn bind_to_wire(c: &Bind) -> wire::Bind {
+    use wire::bind::Destination as D;
+    let destination = match &c.destination {
+        Target::Queue(name) => D::Queue(name.bytes()),
+        Target::Exchange(name) => D::Exchange(name.bytes()),
+    };
+    wire::Bind {
+        vhost: c.vhost.bytes(),
+        source: c.source.bytes(),
+        destination: Some(destination),
+        routing_key: c.routing_key.bytes(),
+        arguments: fields::to_wire(&c.arguments),
+        connection: Some(connection_to_wire(c.connection)),
+    }
+}
+
+/// The two have the same fields, and the same form on the wire.
+fn bind_of(c: &Unbind) -> Bind {
+    Bind {
+        vhost: c.vhost.clone(),
+        source: c.source.clone(),
+        destination: c.destination.clone(),
+        routing_key: c.routing_key.clone(),
+        arguments: c.arguments.clone(),
+        connection: c.connection,
+    }
+}
+
+pub(super) fn from_wire(command: W) -> Result<Command, DecodeError> {
+    read(command).ok_or_else(|| DecodeError::new("metadata command"))
+}
+
+fn read(command: W) -> Option<Command> {
+    Some(match command {
+        W::Bootstrap(c) => Command::Bootstrap(Bootstrap {
+            vhost: name(c.vhost)?,
+            user: name(c.user)?,
+            password: password_from_wire(c.password?)?,
+        }),
+        W::PutVhost(c) => Command::PutVhost(PutVhost {
+            vhost: name(c.vhost)?,
+            description: c.description,
+            default_queue_type: queue_type_from_wire(c.default_queue_type)?,
+        }),
+        W::DeleteVhost(c) => Command::DeleteVhost { vhost: name(c.name)? },
+        W::PutUser(c) => Command::PutUser(PutUser {
+            user: name(c.user)?,
+            password: some_password(c.password)?,
+            tags: names_from_wire(c.tags)?,
+        }),
+        W::DeleteUser(c) => Command::DeleteUser { user: name(c.name)? },
+        W::SetPassword(c) => {
+            Command::SetPassword(SetPassword { user: name(c.user)?, password: some_password(c.password)? })
+        }
+        W::SetTags(c) => Command::SetTags(SetTags { user: name(c.user)?, tags: names_from_wire(c.tags)? }),
+        W::SetPermissions(c) => Command::SetPermissions(SetPermissions {
+            user: name(c.user)?,
+            vhost: name(c.vhost)?,
+            permissions: Permissions { configure: c.configure, write: c.write, read: c.read },
+        }),
+        W::ClearPermissions(c) => {
+            Command::ClearPermissions(ClearPermissions { user: name(c.user)?, vhost: name(c.vhost)? })
+        }
+        W::DeclareExchange(c) => Command::DeclareExchange(declare_exchange(c)?),
+        W::DeleteExchange(c) => Command::DeleteExchange(DeleteExchange {
+            vhost: name(c.vhost)?,
+            name: name(c.name)?,
+            if_unused: c.if_unused,
+        }),
+        W::DeclareQueue(c) => Command::DeclareQueue(declare_queue(c)?),
+        W::DeleteQueue(c) => Command::DeleteQueue { queue: QueueId(c.queue) },
+        W::DeleteExclusive(c) => Command::DeleteExclusive { connection: connection_from_wire(c) },
+        W::Bind(c) => Command::Bind(bind(c)?),
+        W::Unbind(c) => Command::Unbind(unbind(bind(c)?)),
+        W::NodeGone(c) => {
+            Command::NodeGone(NodeGone { home: home_from_wire(c.home?), heir: c.heir.map(home_from_wire) })
+        }
+    })
+}
+
+fn declare_exchange(c: wire::DeclareExchange) -> Option<DeclareExchange> {
+    Some(DeclareExchange {
+        vhost: name(c.vhost)?,
+        name: name(c.name)?,
+        kind: name(c.kind)?,
+        durable: c.durable,
+        auto_delete: c.auto_delete,
+        internal: c.internal,
+        arguments: fields::from_wire(c.arguments)?,
+    })
+}
+
+fn declare_queue(c: wire::DeclareQueue) -> Option<DeclareQueue> {
+    Some(DeclareQueue {
+        vhost: name(c.vhost)?,
+        name: name(c.name)?,
+        server_named: c.server_named,
+        durable: c.durable,
+        auto_delete: c.auto_delete,
+        exclusive: c.exclusive,
+        arguments: fields::from_wire(c.arguments)?,
+        connection: connection_from_wire(c.connection?),
+        home: home_from_wire(c.home?),
+        group: GroupId(c.group),
+    })
+}
+
+fn bind(c: wire::Bind) -> Option<Bind> {
+    use wire::bind::Destination as D;
+    let target = |bytes: Bytes, of: fn(ShortStr) -> Target| name(bytes).map(of);
+    let destination = match c.destination? {
+        D::Queue(queue) => target(queue, Target::Queue)?,
+        D::Exchange(exchange) => target(exchange, Target::Exchange)?,
+    };
+    Some(Bind {
+        vhost: name(c.vhost)?,
+        source: name(c.source)?,
+        destination,
+        routing_key: name(c.routing_key)?,
+        arguments: fields::from_wire(c.arguments)?,
+        connection: connection_from_wire(c.connection?),
+    })
+}
+
+fn unbind(c: Bind) -> Unbind {
+    Unbind {
+        vhost: c.vhost,
+        source: c.source,
+        destination: c.destination,
+        routing_key: c.routing_key,
+        arguments: c.arguments,
+        connection: c.connection,
+    }
+}

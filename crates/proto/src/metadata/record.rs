@@ -1,0 +1,167 @@
+//! Records of a snapshot.
+
+use metadata::{Binding, Destination, Exchange, ExchangeKind, Permissions, Queue, Record, User, Vhost};
+use types::{GroupId, QueueId, Timestamp};
+
+use super::{
+    fields,
+    names::{
+        connection_from_wire, connection_to_wire, home_from_wire, home_to_wire, name, names_from_wire, names_to_wire,
+        password_to_wire, queue_type_from_wire, queue_type_to_wire, some_password,
+    },
+};
+use crate::generated::metadata::{self as wire, record::Record as W};
+
+pub(super) fn to_wire(record: &Record) -> wire::Record {
+    let record = match record {
+        Record::Head { bootstrapped, last_queue_id } => {
+            W::Head(wire::Head { bootstrapped: *bootstrapped, last_queue_id: last_queue_id.0 })
+        }
+        Record::Vhost(vhost) => W::Vhost(wire::Vhost {
+            name: vhost.name.bytes(),
+            description: vhost.description.clone(),
+            default_queue_type: queue_type_to_wire(vhost.default_queue_type),
+            created_at: vhost.created_at.0,
+        }),
+        Record::User(user) => W::User(wire::PutUser {
+            user: user.name.bytes(),
+            password: user.password.as_ref().map(password_to_wire),
+            tags: names_to_wire(&user.tags),
+        }),
+        Record::Permissions { user, vhost, permissions } => W::Permissions(wire::Permissions {
+            user: user.bytes(),
+            vhost: vhost.bytes(),
+            configure: permissions.configure.clone(),
+            write: permissions.write.clone(),
+            read: permissions.read.clone(),
+        }),
+        Record::Exchange(exchange) => W::Exchange(exchange_to_wire(exchange)),
+        Record::Queue(queue) => W::Queue(queue_to_wire(queue)),
+        Record::Binding(binding) => W::Binding(binding_to_wire(binding)),
+    };
+    wire::Record { record: Some(record) }
+}
+
+fn exchange_to_wire(exchange: &Exchange) -> wire::Exchange {
+    let kind = match exchange.kind {
+        ExchangeKind::Direct => wire::ExchangeKind::Direct,
+        ExchangeKind::Fanout => wire::ExchangeKind::Fanout,
+        ExchangeKind::Topic => wire::ExchangeKind::Topic,
+        ExchangeKind::Headers => wire::ExchangeKind::Headers,
+    };
+    wire::Exchange {
+        vhost: exchange.vhost.bytes(),
+        name: exchange.name.bytes(),
+        kind: kind.into(),
+        durable: exchange.durable,
+        auto_delete: exchange.auto_delete,
+        internal: exchange.internal,
+        arguments: fields::to_wire(&exchange.arguments),
+    }
+}
+
+fn queue_to_wire(queue: &Queue) -> wire::Queue {
+    wire::Queue {
+        id: queue.id.0,
+        vhost: queue.vhost.bytes(),
+        name: queue.name.bytes(),
+        durable: queue.durable,
+        auto_delete: queue.auto_delete,
+        owner: queue.owner.map(connection_to_wire),
+        arguments: fields::to_wire(&queue.arguments),
+        declared_type: queue_type_to_wire(Some(queue.declared_type)),
+        group: queue.group.0,
+        home: Some(home_to_wire(queue.home)),
+        created_at: queue.created_at.0,
+    }
+}
+
+fn binding_to_wire(binding: &Binding) -> wire::Binding {
+    use wire::binding::Destination as D;
+    let destination = match &binding.destination {
+        Destination::Queue(queue) => D::Queue(queue.0),
+        Destination::Exchange(name) => D::Exchange(name.bytes()),
+    };
+    wire::Binding {
+        vhost: binding.vhost.bytes(),
+        source: binding.source.bytes(),
+        destination: Some(destination),
+        routing_key: binding.routing_key.bytes(),
+        arguments: fields::to_wire(&binding.arguments),
+    }
+}
+
+pub(super) fn from_wire(record: wire::Record) -> Option<Record> {
+    Some(match record.record? {
+        W::Head(head) => Record::Head { bootstrapped: head.bootstrapped, last_queue_id: QueueId(head.last_queue_id) },
+        W::Vhost(vhost) => Record::Vhost(Vhost {
+            name: name(vhost.name)?,
+            description: vhost.description,
+            default_queue_type: queue_type_from_wire(vhost.default_queue_type)?,
+            created_at: Timestamp(vhost.created_at),
+        }),
+        W::User(user) => Record::User(User {
+            name: name(user.user)?,
+            password: some_password(user.password)?,
+            tags: names_from_wire(user.tags)?,
+        }),
+        W::Permissions(p) => Record::Permissions {
+            user: name(p.user)?,
+            vhost: name(p.vhost)?,
+            permissions: Permissions { configure: p.configure, write: p.write, read: p.read },
+        },
+        W::Exchange(exchange) => Record::Exchange(exchange_from_wire(exchange)?),
+        W::Queue(queue) => Record::Queue(queue_from_wire(queue)?),
+        W::Binding(binding) => Record::Binding(binding_from_wire(binding)?),
+    })
+}
+
+fn exchange_from_wire(exchange: wire::Exchange) -> Option<Exchange> {
+    let kind = match wire::ExchangeKind::try_from(exchange.kind).ok()? {
+        wire::ExchangeKind::None => return None,
+        wire::ExchangeKind::Direct => ExchangeKind::Direct,
+        wire::ExchangeKind::Fanout => ExchangeKind::Fanout,
+        wire::ExchangeKind::Topic => ExchangeKind::Topic,
+        wire::ExchangeKind::Headers => ExchangeKind::Headers,
+    };
+    Some(Exchange {
+        vhost: name(exchange.vhost)?,
+        name: name(exchange.name)?,
+        kind,
+        durable: exchange.durable,
+        auto_delete: exchange.auto_delete,
+        internal: exchange.internal,
+        arguments: fields::from_wire(exchange.arguments)?,
+    })
+}
+
+fn queue_from_wire(queue: wire::Queue) -> Option<Queue> {
+    Some(Queue {
+        id: QueueId(queue.id),
+        vhost: name(queue.vhost)?,
+        name: name(queue.name)?,
+        durable: queue.durable,
+        auto_delete: queue.auto_delete,
+        owner: queue.owner.map(connection_from_wire),
+        arguments: fields::from_wire(queue.arguments)?,
+        declared_type: queue_type_from_wire(queue.declared_type)??,
+        group: GroupId(queue.group),
+        home: home_from_wire(queue.home?),
+        created_at: Timestamp(queue.created_at),
+    })
+}
+
+fn binding_from_wire(binding: wire::Binding) -> Option<Binding> {
+    use wire::binding::Destination as D;
+    let destination = match binding.destination? {
+        D::Queue(queue) => Destination::Queue(QueueId(queue)),
+        D::Exchange(exchange) => Destination::Exchange(name(exchange)?),
+    };
+    Some(Binding {
+        vhost: name(binding.vhost)?,
+        source: name(binding.source)?,
+        destination,
+        routing_key: name(binding.routing_key)?,
+        arguments: fields::from_wire(binding.arguments)?,
+    })
+}

@@ -1,0 +1,112 @@
+//! The machine's invariants, checked from scratch: for tests after each entry, and for machines that come from a snapshot.
+
+use std::collections::BTreeMap;
+
+use crate::{Machine, queue::Queue, sessions::Sessions};
+
+impl Machine {
+    /// Checks all invariants; for tests and sampled checks, as it walks the whole state.
+    ///
+    /// - Each message of a queue is in one place: ready, or held by one consumer; what came in is there, settled, discarded or
+    ///   purged.
+    /// - An entry's live count is the number of messages that refer to it.
+    /// - No consumer holds more than its prefetch; those and only those with capacity are in the ring; nothing waits in a
+    ///   queue that has a consumer for it.
+    /// - A session is in the index of the queues where it has consumers or messages.
+    ///
+    /// # Errors
+    /// What does not hold.
+    pub fn check(&self) -> Result<(), String> {
+        self.check_queues()?;
+        self.check_live()
+    }
+
+    /// As [`Machine::check`] without the live counts.
+    pub(crate) fn check_queues(&self) -> Result<(), String> {
+        let mut sessions = Sessions::default();
+        for (id, queue) in &self.queues {
+            check_queue(queue).map_err(|problem| format!("queue {id}: {problem}"))?;
+            for session in queue.sessions() {
+                sessions.insert(session, *id);
+            }
+        }
+        if sessions == self.sessions { Ok(()) } else { Err("sessions are not those of the consumers".to_owned()) }
+    }
+
+    fn check_live(&self) -> Result<(), String> {
+        let mut references: BTreeMap<u64, u64> = BTreeMap::new();
+        let mut messages = 0;
+        for queue in self.queues.values() {
+            let mut refer = |index: u64, count: u32| {
+                *references.entry(index).or_default() += u64::from(count);
+                messages += u64::from(count);
+            };
+            queue.backlog.for_each_run(|piece| refer(piece.index, piece.count));
+            queue.returned.values().for_each(|message| refer(message.index, 1));
+            for consumer in queue.consumers.iter() {
+                consumer.held.iter().for_each(|(_, message)| refer(message.index, 1));
+            }
+        }
+        let counted = self.live.iter().map(|(index, count)| (index, u64::from(count)));
+        if !counted.eq(references.iter().map(|(index, count)| (*index, *count))) {
+            return Err("live counts are not the references of queues".to_owned());
+        }
+        if messages != self.live_messages() {
+            return Err(format!("{} messages are counted as live, {messages} are", self.live_messages()));
+        }
+        match references.last_key_value() {
+            Some((last, _)) if *last >= self.next_index => Err(format!("entry {last} is live, but did not come yet")),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+fn check_queue(queue: &Queue) -> Result<(), String> {
+    queue.backlog.check()?;
+    queue.consumers.check()?;
+    check_conservation(queue)?;
+    check_positions(queue)?;
+    if queue.wants_service() || queue.marked {
+        return Err("messages wait although a consumer has capacity".to_owned());
+    }
+    Ok(())
+}
+
+fn check_conservation(queue: &Queue) -> Result<(), String> {
+    let stats = queue.stats();
+    let (mut unacked, mut unacked_bytes) = (0, 0);
+    for (_, message) in queue.consumers.iter().flat_map(|consumer| consumer.held.iter()) {
+        unacked += 1;
+        unacked_bytes += u64::from(message.size);
+    }
+    if (unacked, unacked_bytes) != (stats.unacked, stats.unacked_bytes) {
+        return Err(format!("{} messages are counted as unacked, {unacked} are", stats.unacked));
+    }
+    let returned_bytes: u64 = queue.returned.values().map(|message| u64::from(message.size)).sum();
+    if Some(stats.ready_bytes) != queue.backlog.bytes().checked_add(returned_bytes) {
+        return Err(format!("{} bytes are counted as ready", stats.ready_bytes));
+    }
+    let parts = [stats.ready, stats.unacked, stats.settled, stats.discarded, stats.purged];
+    let sum = parts.into_iter().try_fold(0, u64::checked_add);
+    if sum != Some(stats.enqueued) {
+        return Err(format!("{} messages came in, but there are {parts:?}", stats.enqueued));
+    }
+    Ok(())
+}
+
+/// Every message that was taken out of the backlog is from before its head, and no two have one position.
+fn check_positions(queue: &Queue) -> Result<(), String> {
+    let held = queue.consumers.iter().flat_map(|consumer| consumer.held.iter()).map(|(_, message)| message.position);
+    let mut positions: Vec<u64> = held.chain(queue.returned.keys().copied()).collect();
+    positions.sort_unstable();
+    if positions.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err("a message is in two places".to_owned());
+    }
+    if positions.last().is_some_and(|last| *last >= queue.head_position()) {
+        return Err("a message was taken, but is in the backlog".to_owned());
+    }
+    if queue.returned.iter().any(|(position, message)| *position != message.position || !message.redelivered) {
+        return Err("a returned message is at another's place, or not marked as redelivered".to_owned());
+    }
+    Ok(())
+}

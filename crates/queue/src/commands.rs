@@ -1,0 +1,85 @@
+//! What each command does. One file for each; this one says which.
+
+mod attach;
+mod close_session;
+mod create_queue;
+mod credit;
+mod delete_queue;
+mod detach;
+mod discard;
+mod enqueue;
+mod get;
+mod inspect;
+mod node_down;
+mod purge;
+mod return_;
+mod settle;
+
+use types::{ConsumerKey, QueueId, SeqRange, SessionId};
+
+use crate::{Command, Machine, Outcome, Reply, queue::Verdict};
+
+/// The chunk that a command is in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scope {
+    /// Index of the log entry.
+    pub(crate) index: u64,
+    /// On whose behalf the chunk is.
+    pub(crate) session: SessionId,
+    /// Slots of the entry's blob that belong to chunks before.
+    pub(crate) slots_before: u64,
+    /// Slots of the chunk.
+    pub(crate) slots: u32,
+}
+
+impl Scope {
+    fn consumer(&self, number: u32) -> ConsumerKey {
+        ConsumerKey { session: self.session, number }
+    }
+}
+
+/// Applies one command. A command that is refused changes nothing.
+pub(crate) fn apply(machine: &mut Machine, scope: &Scope, command: &Command, out: &mut Outcome) -> Reply {
+    match command {
+        Command::CreateQueue { queue, config } => create_queue::apply(machine, *queue, config),
+        Command::DeleteQueue { queue, if_unused, if_empty } => {
+            delete_queue::apply(machine, *queue, *if_unused, *if_empty, out)
+        }
+        Command::Enqueue(enqueue) => enqueue::apply(machine, scope, enqueue, out),
+        Command::Attach { queue, number, options } => attach::apply(machine, scope, *queue, *number, *options, out),
+        Command::Detach { queue, number } => detach::apply(machine, scope, *queue, *number, out),
+        Command::Credit { queue, number, up_to } => credit::apply(machine, scope, *queue, *number, *up_to, out),
+        Command::Settle { queue, number, ranges } => settle::apply(machine, scope, *queue, *number, ranges, out),
+        Command::Return { queue, number, ranges, failed } => {
+            return_::apply(machine, scope, (*queue, *number), ranges, *failed, out)
+        }
+        Command::Discard { queue, number, ranges } => discard::apply(machine, scope, *queue, *number, ranges, out),
+        Command::Get { queue, no_ack } => get::apply(machine, scope, *queue, *no_ack, out),
+        Command::Purge { queue } => purge::apply(machine, *queue, out),
+        Command::Inspect { queue } => inspect::apply(machine, *queue, out),
+        Command::CloseSession => close_session::apply(machine, scope, out),
+        Command::NodeDown { node, boot, sessions_up_to } => {
+            node_down::apply(machine, *node, *boot, *sessions_up_to, out)
+        }
+        // Nothing waits for time yet; that the machine's time has come on is all.
+        Command::Tick => Reply::Done,
+    }
+}
+
+/// A consumer gives up what it holds; its record may go with it.
+fn give_up(
+    machine: &mut Machine,
+    consumer: &ConsumerKey,
+    queue: QueueId,
+    ranges: &[SeqRange],
+    verdict: Verdict,
+    out: &mut Outcome,
+) -> Reply {
+    let session_left = machine.with_queue(queue, &mut out.dead, |state, releaser| {
+        state.give_up(consumer, ranges, verdict, releaser) && !state.consumers.has_session(consumer.session)
+    });
+    if session_left == Some(true) {
+        machine.sessions.remove(consumer.session, queue);
+    }
+    Reply::Done
+}

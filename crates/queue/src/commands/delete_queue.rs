@@ -1,0 +1,25 @@
+//! A queue goes, with its messages and consumers.
+
+use types::QueueId;
+
+use crate::{Machine, Outcome, Refusal, Reply};
+
+pub(super) fn apply(machine: &mut Machine, id: QueueId, if_unused: bool, if_empty: bool, out: &mut Outcome) -> Reply {
+    machine.serve_first(id, out);
+    let Some(queue) = machine.queues.get(&id) else {
+        return Reply::Refused(Refusal::NoSuchQueue);
+    };
+    if if_unused && queue.consumers.attached() > 0 {
+        return Reply::Refused(Refusal::InUse);
+    }
+    if if_empty && queue.ready() > 0 {
+        return Reply::Refused(Refusal::NotEmpty);
+    }
+    let released = machine.with_queue(id, &mut out.dead, |queue, releaser| queue.release_all(releaser));
+    let queue = machine.queues.remove(&id).expect("it was found before");
+    out.cancelled.extend(queue.cancelled(id));
+    for session in queue.sessions() {
+        machine.sessions.remove(session, id);
+    }
+    Reply::Deleted { messages: released.unwrap_or_default() }
+}

@@ -1,0 +1,108 @@
+//! Messages come in.
+//!
+//! Cost is per run, whatever the number of messages, but for the sizes, which are summed. What does not fit the chunk (slots
+//! that it does not have) is dropped: nobody can have been promised that it is there.
+
+use crate::{
+    Enqueue, EnqueueRun, Machine, Outcome, Reply,
+    backlog::{Piece, Sizes},
+    number,
+};
+
+use super::Scope;
+
+pub(super) fn apply(machine: &mut Machine, scope: &Scope, enqueue: &Enqueue, out: &mut Outcome) -> Reply {
+    for run in &enqueue.runs {
+        let Some(first_slot) = slot_in_entry(scope, run) else { continue };
+        machine.with_queue(run.queue, &mut out.dead, |queue, releaser| {
+            if releaser.add(run.count).is_err() {
+                // More references than an entry can have slots for; only a broken sender gets here.
+                return;
+            }
+            for piece in pieces(scope.index, first_slot, run.count, sizes_of(enqueue, run)) {
+                queue.enqueue(piece);
+            }
+        });
+    }
+    Reply::Done
+}
+
+/// The run's first slot in the entry's blob, or `None` when the run does not lie within its chunk.
+fn slot_in_entry(scope: &Scope, run: &EnqueueRun) -> Option<u32> {
+    let end = run.first_slot.checked_add(run.count)?;
+    if run.count == 0 || end > scope.slots {
+        return None;
+    }
+    let last = scope.slots_before + u64::from(end) - 1;
+    u32::try_from(last).ok().map(|last| last - (run.count - 1))
+}
+
+/// The sizes that are known of the run's messages, from the first on. Those that are not count as zero.
+fn sizes_of<'a>(enqueue: &'a Enqueue, run: &EnqueueRun) -> &'a [u32] {
+    let Some(offset) = run.first_slot.checked_sub(enqueue.first_slot) else { return &[] };
+    let known = enqueue.sizes.get(number::index(offset)..).unwrap_or_default();
+    known.get(..number::index(run.count)).unwrap_or(known)
+}
+
+/// The run as one piece; as two when the sizes of its last messages are not known, so that memory is never used for more
+/// sizes than were sent.
+fn pieces(index: u64, first_slot: u32, count: u32, sizes: &[u32]) -> impl Iterator<Item = Piece<'_>> {
+    let known = u32::try_from(sizes.len()).expect("no more sizes than messages");
+    let first = Piece { index, first_slot, count: known, sizes: uniform_or_each(sizes) };
+    let rest =
+        Piece { index, first_slot: first_slot.wrapping_add(known), count: count - known, sizes: Sizes::Uniform(0) };
+    [first, rest].into_iter().filter(|piece| piece.count > 0)
+}
+
+fn uniform_or_each(sizes: &[u32]) -> Sizes<'_> {
+    match sizes.split_first() {
+        Some((first, others)) if others.iter().all(|size| size == first) => Sizes::Uniform(*first),
+        Some(_) | None => Sizes::Each(sizes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope(slots_before: u64, slots: u32) -> Scope {
+        Scope { index: 1, session: Default::default(), slots_before, slots }
+    }
+
+    fn run(first_slot: u32, count: u32) -> EnqueueRun {
+        EnqueueRun { first_slot, count, ..EnqueueRun::default() }
+    }
+
+    #[test]
+    fn slots_count_from_where_the_chunk_starts() {
+        assert_eq!(slot_in_entry(&scope(10, 5), &run(2, 3)), Some(12));
+        assert_eq!(slot_in_entry(&scope(u64::from(u32::MAX), 1), &run(0, 1)), Some(u32::MAX));
+    }
+
+    #[test]
+    fn runs_outside_of_their_chunk_are_dropped() {
+        for (first_slot, count) in [(2, 4), (5, 1), (0, 0), (u32::MAX, 2), (0, u32::MAX)] {
+            assert_eq!(slot_in_entry(&scope(0, 5), &run(first_slot, count)), None);
+        }
+        assert_eq!(slot_in_entry(&scope(u64::from(u32::MAX), 2), &run(0, 2)), None);
+        assert_eq!(slot_in_entry(&scope(u64::from(u32::MAX) * 3, 2), &run(0, 2)), None);
+    }
+
+    #[test]
+    fn sizes_that_are_missing_count_as_zero() {
+        let enqueue = Enqueue { first_slot: 2, sizes: vec![7, 8, 9], runs: Vec::new() };
+        assert_eq!(sizes_of(&enqueue, &run(3, 1)), [8]);
+        assert_eq!(sizes_of(&enqueue, &run(3, 9)), [8, 9]);
+        assert_eq!(sizes_of(&enqueue, &run(9, 1)), [0; 0]);
+        assert_eq!(sizes_of(&enqueue, &run(1, 2)), [0; 0]);
+        let pieces: Vec<_> = pieces(1, 3, 9, &[8, 9]).collect();
+        assert_eq!(pieces[0], Piece { index: 1, first_slot: 3, count: 2, sizes: Sizes::Each(&[8, 9]) });
+        assert_eq!(pieces[1], Piece { index: 1, first_slot: 5, count: 7, sizes: Sizes::Uniform(0) });
+    }
+
+    #[test]
+    fn equal_sizes_are_one() {
+        assert_eq!(uniform_or_each(&[5, 5, 5]), Sizes::Uniform(5));
+        assert_eq!(uniform_or_each(&[5, 5, 6]), Sizes::Each(&[5, 5, 6]));
+    }
+}

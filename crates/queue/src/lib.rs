@@ -1,0 +1,26 @@
+//! The deterministic queue machine: which message is where, and which consumer holds it.
+//!
+//! Architecture invariant: no IO, no clock, no randomness, no message bytes. Two machines that were given the same entries are
+//! equal, and so are their outcomes.
+
+mod backlog;
+mod check;
+mod command;
+mod commands;
+mod consumers;
+mod held;
+mod live;
+mod machine;
+mod number;
+mod outcome;
+mod producers;
+mod queue;
+mod sessions;
+mod snapshot;
+mod stats;
+
+pub use command::{Chunk, Command, ConsumerOptions, Enqueue, EnqueueRun, Producer, QueueConfig};
+pub use machine::{At, Machine};
+pub use outcome::{Cancelled, ChunkReply, ChunkResult, Delivered, Delivery, Got, Outcome, Refusal, Reply};
+pub use snapshot::RestoreError;
+pub use stats::{NodePresence, QueueStats};

@@ -1,0 +1,219 @@
+//! One queue: ready messages, consumers and what they hold.
+//!
+//! Each message that comes in gets the next position. The backlog holds messages that were never taken, the last positions
+//! without gaps; `returned` those that were taken and came back, by position. What was taken is older than the backlog's head,
+//! so returned messages are always served first, and that is their original place.
+
+mod serve;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use types::{ConsumerKey, QueueId, SeqRange, SessionId};
+
+use crate::{
+    Cancelled, QueueConfig, QueueStats,
+    backlog::{Backlog, Piece},
+    consumers::{Consumer, Consumers},
+    held::Taken,
+    live::Releaser,
+    number,
+};
+
+/// One queue.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Queue {
+    /// Settings.
+    pub(crate) config: QueueConfig,
+    /// Never taken.
+    pub(crate) backlog: Backlog,
+    /// Taken and come back.
+    pub(crate) returned: BTreeMap<u64, Taken>,
+    /// Who gets and holds messages.
+    pub(crate) consumers: Consumers,
+    /// What ever happened.
+    pub(crate) counters: Counters,
+    /// Whether it is in the list of queues to be served at the end of the entry.
+    pub(crate) marked: bool,
+    returned_bytes: u64,
+    unacked: u64,
+    unacked_bytes: u64,
+}
+
+// A hundred thousand idle queues are some fifty megabytes.
+const _: () = assert!(size_of::<Queue>() <= 400);
+
+/// What ever happened to a queue's messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counters {
+    /// Came in; also the next message's position.
+    pub(crate) enqueued: u64,
+    /// Were given to somebody, each time.
+    pub(crate) delivered: u64,
+    /// Were settled.
+    pub(crate) settled: u64,
+    /// Came back, each time.
+    pub(crate) returned: u64,
+    /// Were refused for good.
+    pub(crate) discarded: u64,
+    /// Were purged.
+    pub(crate) purged: u64,
+}
+
+/// What becomes of messages that a consumer gives up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// They are done.
+    Settle,
+    /// They go back to their place; `failed` deliveries are counted.
+    Return {
+        /// Whether the delivery failed.
+        failed: bool,
+    },
+    /// They are refused for good.
+    Discard,
+}
+
+impl Queue {
+    /// A queue without messages.
+    pub(crate) fn new(config: QueueConfig) -> Self {
+        Queue { config, ..Queue::default() }
+    }
+
+    /// Messages that wait.
+    pub(crate) fn ready(&self) -> u64 {
+        self.backlog.messages() + number::count(self.returned.len())
+    }
+
+    /// Whether there are messages and consumers for them.
+    pub(crate) fn wants_service(&self) -> bool {
+        self.consumers.ring_len() > 0 && self.ready() > 0
+    }
+
+    /// Appends messages.
+    pub(crate) fn enqueue(&mut self, piece: Piece<'_>) {
+        self.counters.enqueued += u64::from(piece.count);
+        self.backlog.push(piece);
+    }
+
+    /// Drops all ready messages; returns how many.
+    pub(crate) fn purge(&mut self, releaser: &mut Releaser<'_>) -> u64 {
+        let purged = self.ready();
+        for message in std::mem::take(&mut self.returned).values() {
+            releaser.release(message.index, 1);
+        }
+        self.returned_bytes = 0;
+        self.backlog.clear(|index, count| releaser.release(index, count));
+        self.counters.purged += purged;
+        purged
+    }
+
+    /// A consumer gives up what it holds in the ranges. Says whether the consumer's record went with it.
+    pub(crate) fn give_up(
+        &mut self,
+        key: &ConsumerKey,
+        ranges: &[SeqRange],
+        verdict: Verdict,
+        releaser: &mut Releaser<'_>,
+    ) -> bool {
+        let Some(slot) = self.consumers.find(key) else { return false };
+        for range in ranges {
+            self.give_up_range(slot, *range, verdict, releaser);
+        }
+        self.consumers.settle_ring(slot);
+        self.consumers.remove_if_over(slot)
+    }
+
+    /// Returns everything that a session holds, as failed, and forgets its consumers.
+    pub(crate) fn close_session(&mut self, session: SessionId, releaser: &mut Releaser<'_>) {
+        for slot in self.consumers.of_session(session) {
+            self.consumers.detach(slot);
+            let all = SeqRange { first: 0, last: u64::MAX };
+            self.give_up_range(slot, all, Verdict::Return { failed: true }, releaser);
+            self.consumers.remove(slot);
+        }
+    }
+
+    /// Lets go of all messages, when the queue is deleted. Returns how many were ready.
+    pub(crate) fn release_all(&mut self, releaser: &mut Releaser<'_>) -> u64 {
+        for consumer in self.consumers.iter() {
+            for (_, message) in consumer.held.iter() {
+                releaser.release(message.index, 1);
+            }
+        }
+        self.purge(releaser)
+    }
+
+    /// The attached consumers, as cancelled.
+    pub(crate) fn cancelled(&self, queue: QueueId) -> impl Iterator<Item = Cancelled> {
+        self.consumers
+            .iter()
+            .filter(|consumer| consumer.attached)
+            .map(move |consumer| Cancelled { consumer: consumer.key, queue })
+    }
+
+    /// Sessions with a consumer or messages here, ascending.
+    pub(crate) fn sessions(&self) -> BTreeSet<SessionId> {
+        self.consumers.iter().map(|consumer| consumer.key.session).collect()
+    }
+
+    /// Depth and counters.
+    pub(crate) fn stats(&self) -> QueueStats {
+        QueueStats {
+            ready: self.ready(),
+            ready_bytes: self.backlog.bytes() + self.returned_bytes,
+            unacked: self.unacked,
+            unacked_bytes: self.unacked_bytes,
+            consumers: self.consumers.attached(),
+            enqueued: self.counters.enqueued,
+            delivered: self.counters.delivered,
+            settled: self.counters.settled,
+            returned: self.counters.returned,
+            discarded: self.counters.discarded,
+            purged: self.counters.purged,
+        }
+    }
+
+    /// Adds a returned message from a snapshot. False when its place is taken.
+    pub(crate) fn restore_returned(&mut self, message: Taken) -> bool {
+        self.returned_bytes += u64::from(message.size);
+        self.returned.insert(message.position, message).is_none()
+    }
+
+    /// Adds a consumer from a snapshot. Those in the ring must come in the ring's order.
+    pub(crate) fn restore_consumer(&mut self, consumer: Consumer) {
+        self.unacked += consumer.held.count();
+        self.unacked_bytes += consumer.held.iter().map(|(_, message)| u64::from(message.size)).sum::<u64>();
+        self.consumers.insert(consumer);
+    }
+
+    /// Position of the backlog's head: those before it were taken.
+    pub(crate) fn head_position(&self) -> u64 {
+        self.counters.enqueued - self.backlog.messages()
+    }
+
+    fn give_up_range(&mut self, slot: u32, range: SeqRange, verdict: Verdict, releaser: &mut Releaser<'_>) {
+        let Queue { consumers, returned, returned_bytes, .. } = self;
+        let (mut messages, mut bytes) = (0, 0);
+        consumers.get_mut(slot).held.release(range, |message| {
+            messages += 1;
+            bytes += u64::from(message.size);
+            match verdict {
+                Verdict::Settle | Verdict::Discard => releaser.release(message.index, 1),
+                Verdict::Return { failed } => {
+                    let delivery_count = message.delivery_count.saturating_add(u32::from(failed));
+                    returned.insert(message.position, Taken { redelivered: true, delivery_count, ..*message });
+                }
+            }
+        });
+        self.unacked -= messages;
+        self.unacked_bytes -= bytes;
+        match verdict {
+            Verdict::Settle => self.counters.settled += messages,
+            Verdict::Discard => self.counters.discarded += messages,
+            Verdict::Return { .. } => {
+                self.counters.returned += messages;
+                *returned_bytes += bytes;
+            }
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Reading a snapshot. Nothing in it is trusted: whatever the bytes are, the result is an error or a machine whose invariants
+//! hold, and no more memory is used than the bytes account for.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use types::{ConsumerKey, NodeId, QueueId, SessionId, Timestamp};
+
+use super::{
+    FLAG_ATTACHED, FLAG_EXCLUSIVE, FLAG_NO_ACK, RestoreError, TAG_CONSUMER, TAG_HELD, TAG_PIECE, TAG_QUEUE,
+    TAG_RETURNED, VERSION,
+    values::{COUNTER_MAX, Parsed, Values},
+    varint,
+};
+use crate::{
+    ConsumerOptions, Machine, QueueConfig,
+    backlog::{Piece, Sizes},
+    consumers::Consumer,
+    held::{HeldMessages, Taken},
+    number,
+    producers::{Accepted, NodeProducer},
+    queue::{Counters, Queue},
+};
+
+/// The machine from its segments.
+pub(super) fn restore(segments: impl IntoIterator<Item = (u64, Bytes)>) -> Result<Machine, RestoreError> {
+    let mut segments = segments.into_iter();
+    let (key, header) = segments.next().ok_or(RestoreError::Empty)?;
+    if key != 0 {
+        return Err(RestoreError::Missing { expected: 0 });
+    }
+    let mut header = Values(&header);
+    let version = header.value().map_err(|what| RestoreError::Damaged { segment: 0, what })?;
+    if version != VERSION {
+        return Err(RestoreError::UnknownVersion(version));
+    }
+    let (mut reader, segment_count, queue_count) =
+        read_header(header).map_err(|what| RestoreError::Damaged { segment: 0, what })?;
+    for expected in 1..segment_count {
+        let Some((_, bytes)) = segments.next().filter(|(key, _)| *key == expected) else {
+            return Err(RestoreError::Missing { expected });
+        };
+        reader.segment(&bytes).map_err(|what| RestoreError::Damaged { segment: expected, what })?;
+    }
+    let last = segment_count.saturating_sub(1);
+    reader.end_queue().map_err(|what| RestoreError::Damaged { segment: last, what })?;
+    let machine = reader.machine;
+    if number::count(machine.queues.len()) != queue_count || segments.next().is_some() {
+        return Err(RestoreError::Contradiction("not as many queues or segments as the header says".to_owned()));
+    }
+    machine.check_queues().map_err(RestoreError::Contradiction)?;
+    Ok(machine)
+}
+
+fn read_header(mut header: Values<'_>) -> Parsed<(Reader, u64, u64)> {
+    let mut machine = Machine { time: Timestamp(header.value()?), next_index: header.value()?, ..Machine::default() };
+    let (queues, segments, nodes) = (header.value()?, header.value()?, header.value()?);
+    let mut last_node = None;
+    for _ in 0..nodes {
+        let node = header.value()?;
+        let (is_fenced, fenced) = (header.flag()?, header.value()?);
+        let (is_current, boot, last_seq) = (header.flag()?, header.value()?, header.counter()?);
+        let fenced = is_fenced.then_some(fenced);
+        let current = is_current.then_some(Accepted { boot, last_seq });
+        if last_node >= Some(node) || (is_current && fenced >= Some(boot)) {
+            return Err("nodes are out of order");
+        }
+        last_node = Some(node);
+        machine.producers.restore(NodeId(node), NodeProducer { fenced, current });
+    }
+    header.end()?;
+    Ok((Reader { machine, queue: None, consumer: None }, segments, queues))
+}
+
+/// Reads items into a machine.
+struct Reader {
+    machine: Machine,
+    queue: Option<PartialQueue>,
+    consumer: Option<PartialConsumer>,
+}
+
+/// A queue whose items are being read.
+struct PartialQueue {
+    id: QueueId,
+    queue: Queue,
+    last_index: u64,
+    /// Those in the ring, by their place.
+    ring: BTreeMap<u64, Consumer>,
+}
+
+/// A consumer whose messages are being read.
+struct PartialConsumer {
+    ring_place: u64,
+    consumer: Consumer,
+    next_seq: u64,
+    last_seq: u64,
+    held: BTreeMap<u64, Taken>,
+}
+
+impl Reader {
+    fn segment(&mut self, bytes: &[u8]) -> Parsed<()> {
+        let mut values = Values(bytes);
+        while let Some(tag) = varint::take_byte(&mut values.0) {
+            match tag {
+                TAG_QUEUE => self.queue(&mut values)?,
+                TAG_PIECE => self.piece(&mut values)?,
+                TAG_RETURNED => self.returned(&mut values)?,
+                TAG_CONSUMER => self.consumer(&mut values)?,
+                TAG_HELD => self.held(&mut values)?,
+                _ => return Err("an item of an unknown kind"),
+            }
+        }
+        Ok(())
+    }
+
+    fn queue(&mut self, values: &mut Values<'_>) -> Parsed<()> {
+        self.end_queue()?;
+        let id = QueueId(values.value()?);
+        if self.machine.queues.last_key_value().is_some_and(|(last, _)| *last >= id) {
+            return Err("queues are out of order");
+        }
+        let mut queue = Queue::new(QueueConfig {});
+        queue.counters = Counters {
+            enqueued: values.counter()?,
+            delivered: values.counter()?,
+            settled: values.counter()?,
+            returned: values.counter()?,
+            discarded: values.counter()?,
+            purged: values.counter()?,
+        };
+        self.queue = Some(PartialQueue { id, queue, last_index: 0, ring: BTreeMap::new() });
+        Ok(())
+    }
+
+    fn piece(&mut self, values: &mut Values<'_>) -> Parsed<()> {
+        let partial = self.queue.as_mut().ok_or("messages without a queue")?;
+        let index = partial.last_index.checked_add(values.value()?).ok_or("an index is too large")?;
+        let (first_slot, count, size) = (values.small()?, values.small()?, values.small()?);
+        partial.last_index = index;
+        let backlog = &mut partial.queue.backlog;
+        if count == 0 || first_slot.checked_add(count - 1).is_none() {
+            return Err("a run does not fit its blob");
+        }
+        if u64::from(size) * u64::from(count) > COUNTER_MAX || backlog.bytes() > COUNTER_MAX {
+            return Err("a backlog is too large");
+        }
+        backlog.push(Piece { index, first_slot, count, sizes: Sizes::Uniform(size) });
+        if backlog.messages() > partial.queue.counters.enqueued {
+            return Err("more messages wait than came in");
+        }
+        refer(&mut self.machine, index, count)
+    }
+
+    fn returned(&mut self, values: &mut Values<'_>) -> Parsed<()> {
+        let partial = self.queue.as_mut().ok_or("messages without a queue")?;
+        let (position, index) = (values.value()?, values.value()?);
+        let (slot, size, delivery_count) = (values.small()?, values.small()?, values.small()?);
+        let message = Taken { index, position, slot, size, delivery_count, redelivered: true };
+        if !partial.queue.restore_returned(message) {
+            return Err("a message is in two places");
+        }
+        refer(&mut self.machine, index, 1)
+    }
+
+    fn consumer(&mut self, values: &mut Values<'_>) -> Parsed<()> {
+        self.end_consumer()?;
+        if self.queue.is_none() {
+            return Err("a consumer without a queue");
+        }
+        let ring_place = values.value()?;
+        let session = SessionId { node: NodeId(values.value()?), serial: values.value()? };
+        let key = ConsumerKey { session, number: values.small()? };
+        let flags = values.value()?;
+        let options = ConsumerOptions {
+            no_ack: flags & FLAG_NO_ACK != 0,
+            exclusive: flags & FLAG_EXCLUSIVE != 0,
+            prefetch: values.small()?,
+            initial_credit: values.value()?,
+        };
+        let mut consumer = Consumer::attached(key, options);
+        consumer.attached = flags & FLAG_ATTACHED != 0;
+        consumer.credit = values.value()?;
+        let next_seq = values.counter()?;
+        if next_seq == 0 || flags > FLAG_ATTACHED | FLAG_NO_ACK | FLAG_EXCLUSIVE {
+            return Err("a consumer has a value out of its range");
+        }
+        self.consumer = Some(PartialConsumer { ring_place, consumer, next_seq, last_seq: 0, held: BTreeMap::new() });
+        Ok(())
+    }
+
+    fn held(&mut self, values: &mut Values<'_>) -> Parsed<()> {
+        let partial = self.consumer.as_mut().ok_or("held messages without a consumer")?;
+        let seq = partial.last_seq.checked_add(values.value()?).ok_or("a sequence number is too large")?;
+        if seq <= partial.last_seq || seq >= partial.next_seq {
+            return Err("sequence numbers are out of order");
+        }
+        partial.last_seq = seq;
+        let (position, index) = (values.value()?, values.value()?);
+        let (slot, size, count_and_flag) = (values.small()?, values.small()?, values.value()?);
+        let delivery_count = u32::try_from(count_and_flag / 2).map_err(|_| "a delivery count is too large")?;
+        let redelivered = count_and_flag % 2 == 1;
+        partial.held.insert(seq, Taken { index, position, slot, size, delivery_count, redelivered });
+        refer(&mut self.machine, index, 1)
+    }
+
+    fn end_consumer(&mut self) -> Parsed<()> {
+        let Some(partial) = self.consumer.take() else { return Ok(()) };
+        let queue = self.queue.as_mut().ok_or("a consumer without a queue")?;
+        let mut consumer = partial.consumer;
+        consumer.held = HeldMessages::restored(partial.next_seq, partial.held);
+        self.machine.sessions.insert(consumer.key.session, queue.id);
+        let in_ring = partial.ring_place > 0;
+        if in_ring != (consumer.capacity() > 0) || queue.has(&consumer.key) {
+            return Err("a consumer is there twice, or wrongly in the ring");
+        }
+        if !in_ring {
+            queue.queue.restore_consumer(consumer);
+        } else if queue.ring.insert(partial.ring_place, consumer).is_some() {
+            return Err("two consumers have one place in the ring");
+        }
+        Ok(())
+    }
+
+    /// Ends the queue that is being read, if any.
+    fn end_queue(&mut self) -> Parsed<()> {
+        self.end_consumer()?;
+        let Some(mut partial) = self.queue.take() else { return Ok(()) };
+        for consumer in partial.ring.into_values() {
+            if partial.queue.consumers.find(&consumer.key).is_some() {
+                return Err("a consumer is there twice");
+            }
+            partial.queue.restore_consumer(consumer);
+        }
+        self.machine.queues.insert(partial.id, Arc::new(partial.queue));
+        Ok(())
+    }
+}
+
+impl PartialQueue {
+    fn has(&self, key: &ConsumerKey) -> bool {
+        self.queue.consumers.find(key).is_some()
+    }
+}
+
+fn refer(machine: &mut Machine, index: u64, count: u32) -> Parsed<()> {
+    if index >= machine.next_index {
+        return Err("a message refers to an entry that did not come yet");
+    }
+    machine.live.restore(index, count).map_err(|_| "too many messages refer to one entry")
+}

@@ -1,0 +1,134 @@
+//! Writing a snapshot.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use types::{ConsumerKey, QueueId};
+
+use super::{
+    FLAG_ATTACHED, FLAG_EXCLUSIVE, FLAG_NO_ACK, TAG_CONSUMER, TAG_HELD, TAG_PIECE, TAG_QUEUE, TAG_RETURNED, VERSION,
+    varint,
+};
+use crate::{Machine, QueueConfig, consumers::Consumer, held::Taken, number, queue::Queue};
+
+/// A segment that has come to this size is ended. Large enough that a hundred thousand idle queues are a few dozen values in
+/// the store, small enough that one is written at a time without notice. Unit: bytes.
+const SEGMENT_BYTES: usize = 256 * 1024;
+
+/// Segments being written.
+#[derive(Debug, Default)]
+struct Segments {
+    done: Vec<Bytes>,
+    current: Vec<u8>,
+}
+
+/// All segments of a machine's state.
+pub(super) fn snapshot(machine: &Machine) -> Vec<(u64, Bytes)> {
+    let mut segments = Segments::default();
+    for (id, queue) in &machine.queues {
+        write_queue(&mut segments, *id, queue);
+    }
+    segments.end();
+    let header = header(machine, number::count(segments.done.len()) + 1);
+    (0..).zip(std::iter::once(header).chain(segments.done)).collect()
+}
+
+impl Segments {
+    fn item(&mut self, tag: u8, values: &[u64]) {
+        if self.current.len() >= SEGMENT_BYTES {
+            self.end();
+        }
+        if self.current.capacity() == 0 {
+            self.current.reserve(SEGMENT_BYTES + 128);
+        }
+        self.current.push(tag);
+        for value in values {
+            varint::put(&mut self.current, *value);
+        }
+    }
+
+    fn end(&mut self) {
+        if !self.current.is_empty() {
+            self.done.push(Bytes::from(std::mem::take(&mut self.current)));
+        }
+    }
+}
+
+fn header(machine: &Machine, segments: u64) -> Bytes {
+    let mut bytes = Vec::new();
+    let queues = number::count(machine.queues.len());
+    let nodes = number::count(machine.producers.iter().count());
+    for value in [VERSION, machine.time.0, machine.next_index, queues, segments, nodes] {
+        varint::put(&mut bytes, value);
+    }
+    for (node, known) in machine.producers.iter() {
+        varint::put(&mut bytes, node.0);
+        let fenced = known.fenced.map_or([0, 0], |boot| [1, boot]);
+        let [is_current, boot, last_seq] = known.current.map_or([0, 0, 0], |at| [1, at.boot, at.last_seq]);
+        for value in fenced.into_iter().chain([is_current, boot, last_seq]) {
+            varint::put(&mut bytes, value);
+        }
+    }
+    Bytes::from(bytes)
+}
+
+fn write_queue(segments: &mut Segments, id: QueueId, queue: &Queue) {
+    // Settings that are added are to be written.
+    let QueueConfig {} = queue.config;
+    let counters = queue.counters;
+    segments.item(
+        TAG_QUEUE,
+        &[
+            id.0,
+            counters.enqueued,
+            counters.delivered,
+            counters.settled,
+            counters.returned,
+            counters.discarded,
+            counters.purged,
+        ],
+    );
+    let mut last_index = 0;
+    queue.backlog.for_each_uniform(|index, first_slot, count, size| {
+        // Entries come in ascending order, so the difference is small.
+        let delta = index.wrapping_sub(last_index);
+        segments.item(TAG_PIECE, &[delta, u64::from(first_slot), u64::from(count), u64::from(size)]);
+        last_index = index;
+    });
+    for message in queue.returned.values() {
+        let Taken { index, position, slot, size, delivery_count, redelivered: _ } = *message;
+        segments.item(TAG_RETURNED, &[position, index, u64::from(slot), u64::from(size), u64::from(delivery_count)]);
+    }
+    let ring: BTreeMap<ConsumerKey, u64> = queue.consumers.ring().map(|consumer| consumer.key).zip(1..).collect();
+    for consumer in queue.consumers.iter() {
+        write_consumer(segments, consumer, ring.get(&consumer.key).copied().unwrap_or(0));
+    }
+}
+
+fn write_consumer(segments: &mut Segments, consumer: &Consumer, ring_place: u64) {
+    let options = consumer.options;
+    let flags =
+        [(consumer.attached, FLAG_ATTACHED), (options.no_ack, FLAG_NO_ACK), (options.exclusive, FLAG_EXCLUSIVE)];
+    let flags = flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum();
+    segments.item(
+        TAG_CONSUMER,
+        &[
+            ring_place,
+            consumer.key.session.node.0,
+            consumer.key.session.serial,
+            u64::from(consumer.key.number),
+            flags,
+            u64::from(options.prefetch),
+            options.initial_credit,
+            consumer.credit,
+            consumer.held.next_seq(),
+        ],
+    );
+    let mut last_seq = 0;
+    for (seq, message) in consumer.held.iter() {
+        let Taken { index, position, slot, size, delivery_count, redelivered } = *message;
+        let count_and_flag = u64::from(delivery_count) * 2 + u64::from(redelivered);
+        segments.item(TAG_HELD, &[seq - last_seq, position, index, u64::from(slot), u64::from(size), count_and_flag]);
+        last_seq = seq;
+    }
+}

@@ -1,0 +1,382 @@
+//! A naive model of the machine: lists, searched from the front, and nothing shared with it but the words of its contract.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use queue::{
+    Cancelled, Chunk, ChunkReply, ChunkResult, Command, ConsumerOptions, Delivered, Enqueue, Got, Refusal, Reply,
+};
+use types::{ConsumerKey, MessageRef, NodeId, QueueId, SeqRange, SessionId};
+
+/// A message of one queue.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Message {
+    /// Which of the queue's messages it is, from 0.
+    pub place: u64,
+    pub reference: MessageRef,
+    pub size: u32,
+    pub redelivered: bool,
+    pub delivery_count: u32,
+}
+
+#[derive(Clone, Debug)]
+pub struct Consumer {
+    pub key: ConsumerKey,
+    pub options: ConsumerOptions,
+    pub credit: u64,
+    pub attached: bool,
+    pub next_seq: u64,
+    pub held: Vec<(u64, Message)>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Queue {
+    pub enqueued: Vec<Message>,
+    /// By place.
+    pub ready: Vec<Message>,
+    pub consumers: Vec<Consumer>,
+    /// Who can be given a message, in the order of service.
+    pub turns: Vec<ConsumerKey>,
+    pub settled: u64,
+    pub discarded: u64,
+    pub purged: u64,
+}
+
+/// Fenced boot; current boot and last chunk.
+pub type Producer = (Option<u64>, Option<(u64, u64)>);
+
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    pub queues: BTreeMap<QueueId, Queue>,
+    pub producers: BTreeMap<NodeId, Producer>,
+    /// Entries with a blob that is not dead yet.
+    pub blobs: BTreeSet<u64>,
+}
+
+/// What an entry brought about. One row for each delivered message.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Effects {
+    pub replies: Vec<ChunkReply>,
+    pub deliveries: Vec<(ConsumerKey, QueueId, u64, Delivered)>,
+    pub cancelled: Vec<Cancelled>,
+    pub dead: BTreeSet<u64>,
+}
+
+impl Consumer {
+    fn new(key: ConsumerKey, options: ConsumerOptions, attached: bool) -> Self {
+        Consumer { key, options, credit: options.initial_credit, attached, next_seq: 1, held: Vec::new() }
+    }
+
+    fn has_capacity(&self) -> bool {
+        if self.options.prefetch == 0 || self.options.no_ack {
+            self.attached && self.next_seq <= self.credit
+        } else {
+            self.attached && self.held.len() < self.options.prefetch as usize
+        }
+    }
+}
+
+impl Queue {
+    fn find(&mut self, key: ConsumerKey) -> Option<&mut Consumer> {
+        self.consumers.iter_mut().find(|consumer| consumer.key == key)
+    }
+
+    fn attached(&self) -> usize {
+        self.consumers.iter().filter(|consumer| consumer.attached).count()
+    }
+
+    fn sort(&mut self) {
+        self.ready.sort_by_key(|message| message.place);
+        self.consumers.sort_by_key(|consumer| consumer.key);
+        self.consumers.retain(|consumer| {
+            consumer.attached || !consumer.held.is_empty() || consumer.key.number == ConsumerKey::GET
+        });
+        let able: Vec<_> = self.consumers.iter().filter(|c| c.has_capacity()).map(|c| c.key).collect();
+        self.turns.retain(|key| able.contains(key));
+        self.turns.extend(able.into_iter().filter(|key| !self.turns.contains(key)).collect::<Vec<_>>());
+    }
+
+    fn serve(&mut self, id: QueueId, effects: &mut Effects) {
+        while !self.ready.is_empty() && !self.turns.is_empty() {
+            let message = self.ready.remove(0);
+            let key = self.turns.remove(0);
+            let consumer = self.find(key).unwrap();
+            effects.deliveries.push((key, id, consumer.next_seq, delivered(&message)));
+            if !consumer.options.no_ack {
+                consumer.held.push((consumer.next_seq, message));
+            }
+            consumer.next_seq += 1;
+            let (goes_on, no_ack) = (consumer.has_capacity(), consumer.options.no_ack);
+            self.settled += u64::from(no_ack);
+            if goes_on {
+                self.turns.push(key);
+            }
+        }
+    }
+
+    /// Takes from a consumer what it holds in the ranges.
+    fn take(&mut self, key: ConsumerKey, ranges: &[SeqRange]) -> Vec<Message> {
+        let Some(consumer) = self.find(key) else { return Vec::new() };
+        let mut taken = Vec::new();
+        consumer.held.retain(|(seq, message)| {
+            let is_named = ranges.iter().any(|range| range.first <= *seq && *seq <= range.last);
+            if is_named {
+                taken.push(*message);
+            }
+            !is_named
+        });
+        taken
+    }
+
+    fn put_back(&mut self, messages: Vec<Message>, failed: bool) {
+        self.ready.extend(messages.into_iter().map(|message| Message {
+            redelivered: true,
+            delivery_count: message.delivery_count + u32::from(failed),
+            ..message
+        }));
+    }
+
+    fn close(&mut self, session: SessionId) {
+        for consumer in std::mem::take(&mut self.consumers) {
+            if consumer.key.session == session {
+                self.put_back(consumer.held.into_iter().map(|(_, message)| message).collect(), true);
+            } else {
+                self.consumers.push(consumer);
+            }
+        }
+    }
+}
+
+impl Model {
+    pub fn apply_entry(&mut self, index: u64, chunks: &[Chunk]) -> Effects {
+        let mut effects = Effects::default();
+        let mut base = 0;
+        for chunk in chunks {
+            if chunk.slots > 0 {
+                self.blobs.insert(index);
+            }
+            let result = match self.admit(chunk) {
+                Some(refused) => refused,
+                None => {
+                    let mut replies = Vec::new();
+                    for command in &chunk.commands {
+                        replies.push(self.apply(index, base, chunk, command, &mut effects));
+                        self.queues.values_mut().for_each(Queue::sort);
+                    }
+                    ChunkResult::Applied(replies)
+                }
+            };
+            base += chunk.slots;
+            let (producer, seq, session) = (chunk.producer, chunk.seq, chunk.session);
+            effects.replies.push(ChunkReply { producer, seq, session, result });
+        }
+        for (id, queue) in &mut self.queues {
+            queue.serve(*id, &mut effects);
+            queue.sort();
+        }
+        let needed = self.references();
+        effects.dead = self.blobs.iter().copied().filter(|blob| !needed.contains_key(blob)).collect();
+        self.blobs.retain(|blob| needed.contains_key(blob));
+        effects.deliveries.sort_by_key(|(key, queue, seq, _)| (*key, *queue, *seq));
+        effects
+    }
+
+    /// How many messages refer to each entry.
+    pub fn references(&self) -> BTreeMap<u64, u64> {
+        let mut references = BTreeMap::new();
+        for queue in self.queues.values() {
+            let held = queue.consumers.iter().flat_map(|consumer| consumer.held.iter().map(|(_, message)| message));
+            for message in queue.ready.iter().chain(held) {
+                *references.entry(message.reference.index).or_insert(0) += 1;
+            }
+        }
+        references
+    }
+
+    fn admit(&mut self, chunk: &Chunk) -> Option<ChunkResult> {
+        let (node, boot) = (chunk.producer.node, chunk.producer.boot);
+        if node == NodeId(0) {
+            return None;
+        }
+        let known = self.producers.entry(node).or_default();
+        if known.0 >= Some(boot) || known.1.is_some_and(|(current, _)| boot < current) {
+            return Some(ChunkResult::Fenced);
+        }
+        let last = known.1.filter(|(current, _)| *current == boot).map_or(0, |(_, last)| last);
+        if chunk.seq <= last {
+            Some(ChunkResult::Duplicate)
+        } else if chunk.seq > last + 1 {
+            Some(ChunkResult::Gap { expected: last + 1 })
+        } else {
+            known.1 = Some((boot, chunk.seq));
+            None
+        }
+    }
+
+    fn apply(&mut self, index: u64, base: u32, chunk: &Chunk, command: &Command, effects: &mut Effects) -> Reply {
+        match command {
+            Command::CreateQueue { queue, .. } => {
+                self.queues.entry(*queue).or_default();
+                Reply::Done
+            }
+            Command::DeleteQueue { queue, if_unused, if_empty } => self.delete(*queue, *if_unused, *if_empty, effects),
+            Command::Enqueue(enqueue) => self.enqueue(index, base, chunk, enqueue),
+            Command::Attach { queue, number, options } => self.attach(*queue, chunk.consumer(*number), *options),
+            Command::Detach { queue, number } => self.detach(*queue, chunk.consumer(*number)),
+            Command::Credit { queue, number, up_to } => {
+                let consumer = self.queues.get_mut(queue).and_then(|queue| queue.find(chunk.consumer(*number)));
+                consumer.into_iter().for_each(|consumer| consumer.credit = consumer.credit.max(*up_to));
+                Reply::Done
+            }
+            Command::Settle { queue, number, ranges } => {
+                if let Some(queue) = self.queues.get_mut(queue) {
+                    queue.settled += queue.take(chunk.consumer(*number), ranges).len() as u64;
+                }
+                Reply::Done
+            }
+            Command::Discard { queue, number, ranges } => {
+                if let Some(queue) = self.queues.get_mut(queue) {
+                    queue.discarded += queue.take(chunk.consumer(*number), ranges).len() as u64;
+                }
+                Reply::Done
+            }
+            Command::Return { queue, number, ranges, failed } => {
+                if let Some(queue) = self.queues.get_mut(queue) {
+                    let messages = queue.take(chunk.consumer(*number), ranges);
+                    queue.put_back(messages, *failed);
+                }
+                Reply::Done
+            }
+            Command::Get { queue, no_ack } => self.get(*queue, chunk.session, *no_ack, effects),
+            Command::Purge { queue } => self.looking_at(*queue, effects, |queue, _| {
+                let messages = queue.ready.len() as u64;
+                queue.ready.clear();
+                queue.purged += messages;
+                Reply::Purged { messages }
+            }),
+            Command::Inspect { queue } => self.looking_at(*queue, effects, |queue, _| Reply::Depth {
+                messages: queue.ready.len() as u64,
+                consumers: queue.attached() as u32,
+            }),
+            Command::CloseSession => {
+                self.queues.values_mut().for_each(|queue| queue.close(chunk.session));
+                Reply::Done
+            }
+            Command::NodeDown { node, boot, sessions_up_to } => self.node_down(*node, *boot, *sessions_up_to),
+            Command::Tick => Reply::Done,
+        }
+    }
+
+    /// A command that looks at ready messages finds those that no consumer can have.
+    fn looking_at(
+        &mut self,
+        id: QueueId,
+        effects: &mut Effects,
+        look: impl FnOnce(&mut Queue, &mut Effects) -> Reply,
+    ) -> Reply {
+        let Some(queue) = self.queues.get_mut(&id) else { return Reply::Refused(Refusal::NoSuchQueue) };
+        queue.serve(id, effects);
+        look(queue, effects)
+    }
+
+    fn delete(&mut self, id: QueueId, if_unused: bool, if_empty: bool, effects: &mut Effects) -> Reply {
+        let reply = self.looking_at(id, effects, |queue, effects| {
+            if if_unused && queue.attached() > 0 {
+                return Reply::Refused(Refusal::InUse);
+            }
+            if if_empty && !queue.ready.is_empty() {
+                return Reply::Refused(Refusal::NotEmpty);
+            }
+            queue.sort();
+            let attached = queue.consumers.iter().filter(|consumer| consumer.attached);
+            effects.cancelled.extend(attached.map(|consumer| Cancelled { consumer: consumer.key, queue: id }));
+            Reply::Deleted { messages: queue.ready.len() as u64 }
+        });
+        if matches!(reply, Reply::Deleted { .. }) {
+            self.queues.remove(&id);
+        }
+        reply
+    }
+
+    fn enqueue(&mut self, index: u64, base: u32, chunk: &Chunk, enqueue: &Enqueue) -> Reply {
+        for run in &enqueue.runs {
+            let Some(queue) = self.queues.get_mut(&run.queue) else { continue };
+            if u64::from(run.first_slot) + u64::from(run.count) > u64::from(chunk.slots) {
+                continue;
+            }
+            for slot in run.first_slot..run.first_slot + run.count {
+                let size = slot.checked_sub(enqueue.first_slot).and_then(|at| enqueue.sizes.get(at as usize));
+                let message = Message {
+                    place: queue.enqueued.len() as u64,
+                    reference: MessageRef { index, slot: base + slot },
+                    size: size.copied().unwrap_or(0),
+                    redelivered: false,
+                    delivery_count: 0,
+                };
+                queue.enqueued.push(message);
+                queue.ready.push(message);
+            }
+        }
+        Reply::Done
+    }
+
+    fn attach(&mut self, queue: QueueId, key: ConsumerKey, options: ConsumerOptions) -> Reply {
+        let Some(queue) = self.queues.get_mut(&queue) else { return Reply::Refused(Refusal::NoSuchQueue) };
+        if key.number == ConsumerKey::GET {
+            return Reply::Refused(Refusal::ExclusiveUse);
+        }
+        if queue.find(key).is_some() {
+            return Reply::Done;
+        }
+        let one_is_exclusive = queue.consumers.iter().any(|other| other.attached && other.options.exclusive);
+        if one_is_exclusive || options.exclusive && queue.attached() > 0 {
+            return Reply::Refused(Refusal::ExclusiveUse);
+        }
+        queue.consumers.push(Consumer::new(key, options, true));
+        Reply::Done
+    }
+
+    fn detach(&mut self, queue: QueueId, key: ConsumerKey) -> Reply {
+        let Some(queue) = self.queues.get_mut(&queue) else { return Reply::Detached { consumers: 0 } };
+        queue.find(key).into_iter().for_each(|consumer| consumer.attached = false);
+        Reply::Detached { consumers: queue.attached() as u32 }
+    }
+
+    fn get(&mut self, id: QueueId, session: SessionId, no_ack: bool, effects: &mut Effects) -> Reply {
+        self.looking_at(id, effects, |queue, _| {
+            if queue.ready.is_empty() {
+                return Reply::Empty;
+            }
+            let message = queue.ready.remove(0);
+            let remaining = queue.ready.len() as u64;
+            let key = ConsumerKey { session, number: ConsumerKey::GET };
+            if queue.find(key).is_none() {
+                queue.consumers.push(Consumer::new(key, ConsumerOptions::default(), false));
+            }
+            queue.settled += u64::from(no_ack);
+            let consumer = queue.find(key).unwrap();
+            let seq = consumer.next_seq;
+            consumer.next_seq += 1;
+            if !no_ack {
+                consumer.held.push((seq, message));
+            }
+            let Delivered { message, redelivered, delivery_count } = delivered(&message);
+            Reply::Got(Got { seq, message, redelivered, delivery_count, remaining })
+        })
+    }
+
+    fn node_down(&mut self, node: NodeId, boot: u64, sessions_up_to: u64) -> Reply {
+        let known = self.producers.entry(node).or_default();
+        known.0 = known.0.max(Some(boot));
+        known.1 = known.1.filter(|(current, _)| Some(*current) > known.0);
+        for queue in self.queues.values_mut() {
+            let keys: Vec<_> = queue.consumers.iter().map(|consumer| consumer.key.session).collect();
+            let over = keys.into_iter().filter(|session| session.node == node && session.serial <= sessions_up_to);
+            over.for_each(|session| queue.close(session));
+        }
+        Reply::Done
+    }
+}
+
+pub fn delivered(message: &Message) -> Delivered {
+    Delivered { message: message.reference, redelivered: message.redelivered, delivery_count: message.delivery_count }
+}

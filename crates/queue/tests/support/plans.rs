@@ -1,0 +1,195 @@
+//! Random work for a machine: plans of entries that do not depend on its state, and the entries that are made of them.
+
+use std::collections::BTreeMap;
+
+use proptest::{collection::vec, prelude::*};
+use queue::{Chunk, Command, ConsumerOptions, Enqueue, EnqueueRun, Producer, QueueConfig};
+use types::{NodeId, QueueId, SeqRange, SessionId};
+
+/// What a chunk will be.
+#[derive(Clone, Debug)]
+pub struct ChunkPlan {
+    node: u64,
+    serial: u64,
+    numbering: Numbering,
+    steps: Vec<Step>,
+}
+
+/// How a chunk is numbered.
+#[derive(Clone, Copy, Debug)]
+enum Numbering {
+    /// By the group's leader: not at all.
+    System,
+    /// The next of its node.
+    Next,
+    /// The last of its node once more.
+    Again,
+    /// With one before it missing.
+    Gap,
+    /// As by an incarnation before.
+    Old,
+    /// The first of a new incarnation.
+    Reborn,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Command(Command),
+    /// Queue, how far into the message batch, how many: with the sizes of the batch.
+    Publish(Vec<u32>, Vec<(u64, u32, u32)>),
+}
+
+/// Numbers chunks as nodes would.
+#[derive(Clone, Debug, Default)]
+pub struct Numberer {
+    nodes: BTreeMap<u64, (u64, u64)>,
+}
+
+impl Numberer {
+    /// The entry of a plan.
+    pub fn entry(&mut self, plan: &[ChunkPlan]) -> Vec<Chunk> {
+        plan.iter().map(|chunk| self.chunk(chunk)).collect()
+    }
+
+    fn chunk(&mut self, plan: &ChunkPlan) -> Chunk {
+        let (boot, last) = self.nodes.entry(plan.node).or_insert((10, 0));
+        let (node, boot, seq) = match plan.numbering {
+            Numbering::System => (0, 0, 0),
+            Numbering::Next => {
+                *last += 1;
+                (plan.node, *boot, *last)
+            }
+            Numbering::Again => (plan.node, *boot, *last),
+            Numbering::Gap => (plan.node, *boot, *last + 2),
+            Numbering::Old => (plan.node, *boot - 1, 1),
+            Numbering::Reborn => {
+                (*boot, *last) = (*boot + 1, 1);
+                (plan.node, *boot, 1)
+            }
+        };
+        let mut slots = 0;
+        let commands = plan.steps.iter().map(|step| step.command(&mut slots)).collect();
+        let session = SessionId { node: NodeId(plan.node), serial: plan.serial };
+        Chunk { producer: Producer { node: NodeId(node), boot }, seq, session, commands, slots }
+    }
+}
+
+impl Step {
+    fn command(&self, slots: &mut u32) -> Command {
+        match self {
+            Step::Command(command) => command.clone(),
+            Step::Publish(sizes, runs) => {
+                let first_slot = *slots;
+                *slots += sizes.len() as u32;
+                let run = |(queue, offset, count): &(u64, u32, u32)| EnqueueRun {
+                    queue: QueueId(*queue),
+                    first_slot: first_slot.saturating_add(*offset),
+                    count: *count,
+                };
+                Command::Enqueue(Enqueue { first_slot, sizes: sizes.clone(), runs: runs.iter().map(run).collect() })
+            }
+        }
+    }
+}
+
+/// Entries that make the queues 1 to 3 and then do anything. Queue 4 is never there at first.
+pub fn plans(entries_max: usize) -> impl Strategy<Value = Vec<Vec<ChunkPlan>>> {
+    let create = (1..=3).map(|queue| Step::Command(create_queue(queue))).collect();
+    let first = ChunkPlan { node: 1, serial: 1, numbering: Numbering::System, steps: create };
+    vec(vec(chunk(), 1..4), 1..entries_max).prop_map(move |mut entries| {
+        entries.insert(0, vec![first.clone()]);
+        entries
+    })
+}
+
+fn create_queue(queue: u64) -> Command {
+    Command::CreateQueue { queue: QueueId(queue), config: QueueConfig::default() }
+}
+
+fn chunk() -> impl Strategy<Value = ChunkPlan> {
+    let numbering = prop_oneof![
+        12 => Just(Numbering::Next),
+        2 => Just(Numbering::System),
+        2 => Just(Numbering::Again),
+        1 => Just(Numbering::Gap),
+        1 => Just(Numbering::Old),
+        1 => Just(Numbering::Reborn),
+    ];
+    (1..3_u64, 1..4_u64, numbering, vec(step(), 0..5)).prop_map(|(node, serial, numbering, steps)| ChunkPlan {
+        node,
+        serial,
+        numbering,
+        steps,
+    })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![5 => publish(), 14 => command().prop_map(Step::Command)]
+}
+
+fn publish() -> impl Strategy<Value = Step> {
+    let sizes = prop_oneof![vec(100..103_u32, 0..12), (0..12_usize).prop_map(|count| vec![100; count])];
+    let run = prop_oneof![
+        12 => (queue(), 0..6_u32, 1..7_u32),
+        1 => (queue(), Just(u32::MAX), 1..3_u32),
+        1 => (queue(), 0..3_u32, Just(u32::MAX)),
+        1 => (queue(), 0..3_u32, Just(0)),
+    ];
+    let all_to_one = (queue(), sizes.clone()).prop_map(|(queue, sizes)| {
+        let runs = vec![(queue, 0, sizes.len() as u32)];
+        Step::Publish(sizes, runs)
+    });
+    prop_oneof![2 => all_to_one, 1 => (sizes, vec(run, 0..4)).prop_map(|(sizes, runs)| Step::Publish(sizes, runs))]
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    let consumer = || (queue().prop_map(QueueId), number());
+    prop_oneof![
+        4 => (consumer(), options()).prop_map(|((queue, number), options)| Command::Attach { queue, number, options }),
+        2 => consumer().prop_map(|(queue, number)| Command::Detach { queue, number }),
+        2 => (consumer(), 0..30_u64).prop_map(|((queue, number), up_to)| Command::Credit { queue, number, up_to }),
+        5 => (consumer(), ranges()).prop_map(|((queue, number), ranges)| Command::Settle { queue, number, ranges }),
+        4 => (consumer(), ranges(), any::<bool>())
+            .prop_map(|((queue, number), ranges, failed)| Command::Return { queue, number, ranges, failed }),
+        2 => (consumer(), ranges()).prop_map(|((queue, number), ranges)| Command::Discard { queue, number, ranges }),
+        4 => (queue(), any::<bool>()).prop_map(|(queue, no_ack)| Command::Get { queue: QueueId(queue), no_ack }),
+        1 => queue().prop_map(|queue| Command::Purge { queue: QueueId(queue) }),
+        1 => queue().prop_map(|queue| Command::Inspect { queue: QueueId(queue) }),
+        1 => queue().prop_map(create_queue),
+        1 => (queue(), any::<bool>(), any::<bool>()).prop_map(|(queue, if_unused, if_empty)| Command::DeleteQueue {
+            queue: QueueId(queue),
+            if_unused,
+            if_empty,
+        }),
+        1 => Just(Command::CloseSession),
+        1 => (1..3_u64, 5..14_u64, 0..4_u64).prop_map(|(node, boot, sessions_up_to)| Command::NodeDown {
+            node: NodeId(node),
+            boot,
+            sessions_up_to,
+        }),
+        1 => Just(Command::Tick),
+    ]
+}
+
+fn queue() -> impl Strategy<Value = u64> {
+    prop_oneof![12 => Just(1_u64), 6 => Just(2), 2 => Just(3), 1 => Just(4)]
+}
+
+fn number() -> impl Strategy<Value = u32> {
+    prop_oneof![2 => Just(0_u32), 6 => Just(1), 3 => Just(2)]
+}
+
+fn options() -> impl Strategy<Value = ConsumerOptions> {
+    (prop::bool::weighted(0.2), prop::bool::weighted(0.1), 0..5_u32, 0..20_u64).prop_map(
+        |(no_ack, exclusive, prefetch, initial_credit)| ConsumerOptions { no_ack, exclusive, prefetch, initial_credit },
+    )
+}
+
+fn ranges() -> impl Strategy<Value = Vec<SeqRange>> {
+    let range = prop_oneof![
+        8 => (0..25_u64, 0..4_u64).prop_map(|(first, more)| SeqRange { first, last: first + more }),
+        2 => (0..15_u64).prop_map(|first| SeqRange { first, last: u64::MAX }),
+        1 => (0..5_u64, 0..5_u64).prop_map(|(first, last)| SeqRange { first, last }),
+    ];
+    vec(range, 0..4)
+}

@@ -1,0 +1,115 @@
+//! What the broker sees of replication, and what it must provide: groups take chunks of commands and answer later; what queue
+//! machines decide for a session of this node comes in through [`Sessions`].
+
+use std::{future::Future, pin::Pin};
+
+use bytes::Bytes;
+use queue::Command;
+use types::{Blob, ConsumerKey, GroupId, QueueId, SessionId};
+
+/// A boxed future, so that the traits here can be objects.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Takes commands for queue groups, wherever their leader is.
+pub trait Groups: Send + Sync + 'static {
+    /// Gives a session's commands, with the message records that they name by slot, to a group.
+    ///
+    /// Returns at once. The answer comes by [`Sessions::replied`] with the same `token`, after a majority has made it durable
+    /// and the leader has applied it; it is retried across leader changes, and applied once. Chunks of one session for one
+    /// group are applied in the order of the calls. The caller bounds the bytes it has in flight.
+    fn submit(&self, group: GroupId, session: SessionId, token: u64, commands: Vec<Command>, blob: Blob);
+
+    /// Whether this node leads the group now. A hint for placing a queue near its declarer.
+    fn is_leader(&self, group: GroupId) -> bool;
+
+    /// The replicated queue groups of the cluster.
+    fn shards(&self) -> Vec<GroupId>;
+}
+
+/// Takes what the groups decide for sessions of this node. Implemented by the broker. Calls must not block; per session and
+/// group they come in log order.
+pub trait Sessions: Send + Sync + 'static {
+    /// The answers to one submitted chunk.
+    fn replied(&self, session: SessionId, group: GroupId, token: u64, replies: ChunkReplies);
+
+    /// Messages for a consumer. Sequence numbers that the session has seen already are repeats after a change of leader, to be
+    /// dropped.
+    fn deliver(&self, delivery: SessionDelivery);
+
+    /// A consumer's queue was deleted.
+    fn cancelled(&self, consumer: ConsumerKey, queue: QueueId);
+
+    /// The group declared this node's sessions over (it was thought dead): those with consumers or unanswered chunks there must
+    /// end.
+    fn sessions_lost(&self, group: GroupId);
+}
+
+/// The answers to one chunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChunkReplies {
+    /// One per command, in order.
+    Applied(Vec<Answer>),
+    /// Applied once, on an earlier try, whose answers are lost with the leader that had them.
+    AppliedUnanswered,
+    /// The group will not answer (it failed, or the node leaves the cluster). Whether it was applied is not known.
+    Unavailable,
+}
+
+/// The answer to one command: the machine's reply, with the record when there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The machine's reply, other than a fetched message.
+    Reply(queue::Reply),
+    /// The message that `Get` fetched.
+    Got(queue::Got, Bytes),
+}
+
+/// Messages for one consumer of this node, with their records.
+#[derive(Clone, Debug)]
+pub struct SessionDelivery {
+    /// Who gets them.
+    pub consumer: ConsumerKey,
+    /// From which queue.
+    pub queue: QueueId,
+    /// Sequence number of the first; the others follow without gap.
+    pub first_seq: u64,
+    /// The messages, in order.
+    pub messages: Vec<DeliveredRecord>,
+}
+
+/// One message of a delivery.
+#[derive(Clone, Debug)]
+pub struct DeliveredRecord {
+    /// The message record ([`types::MessageRecord`]).
+    pub record: Bytes,
+    /// Whether it was given to somebody before.
+    pub redelivered: bool,
+    /// How many deliveries failed before this one.
+    pub delivery_count: u32,
+}
+
+/// Changes metadata.
+pub trait Metadata: Send + Sync + 'static {
+    /// Proposes a command and waits until it is committed, applied here, and (bounded) applied on all live nodes.
+    ///
+    /// # Errors
+    /// When no majority answered in time.
+    fn propose(&self, command: metadata::Command) -> BoxFuture<Result<metadata::Reply, MetadataUnavailable>>;
+
+    /// Reads the metadata as this node has applied it. Never held across an await.
+    fn read(&self) -> parking_lot::RwLockReadGuard<'_, metadata::Machine>;
+}
+
+/// Told of each change of metadata, on every node, in order. Implemented by the broker.
+pub trait MetadataObserver: Send + Sync + 'static {
+    /// Events of one applied batch. The machine is in the state after it.
+    fn changed(&self, machine: &metadata::Machine, events: &[metadata::Event]);
+
+    /// The machine was replaced as a whole (at start, or by a snapshot).
+    fn replaced(&self, machine: &metadata::Machine);
+}
+
+/// No majority of the metadata group answered in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("metadata could not be changed: no majority of the cluster answered in time")]
+pub struct MetadataUnavailable;

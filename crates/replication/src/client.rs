@@ -1,0 +1,216 @@
+//! This node's side of one group: what it sent and was not answered yet, and where the leader is.
+//!
+//! Chunks are numbered per node incarnation and kept, in order, until they are answered. When a leader announces itself, or a link
+//! to it comes back, they are all sent again; the queue machine passes over those that it has applied (ADR 0014).
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use queue::{Chunk, ChunkResult, Command, Producer};
+use types::{Blob, GroupId, NodeId, SessionId};
+
+use crate::{
+    api::{Answer, ChunkReplies, Sessions},
+    batcher::Submission,
+};
+
+/// Takes a submission to a node, this one included. Must not block; what is lost on the way is sent again.
+pub(crate) trait Route: Send + Sync {
+    fn submit(&self, to: NodeId, group: GroupId, submission: Submission);
+}
+
+/// An answer on its way back to the node that sent the chunk.
+#[derive(Clone, Debug)]
+pub(crate) struct Answered {
+    pub boot: u64,
+    pub seq: u64,
+    pub result: AnswerResult,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum AnswerResult {
+    Applied(Vec<Answer>),
+    Duplicate,
+    Gap { expected: u64 },
+    Fenced,
+}
+
+impl AnswerResult {
+    /// The machine's result; `None` when it has fetched messages, whose records must be loaded first.
+    pub(crate) fn plain(result: ChunkResult) -> Self {
+        match result {
+            ChunkResult::Applied(replies) => {
+                AnswerResult::Applied(replies.into_iter().map(Answer::Reply).collect())
+            }
+            ChunkResult::Duplicate => AnswerResult::Duplicate,
+            ChunkResult::Gap { expected } => AnswerResult::Gap { expected },
+            ChunkResult::Fenced => AnswerResult::Fenced,
+        }
+    }
+}
+
+pub(crate) struct GroupClient {
+    group: GroupId,
+    node: NodeId,
+    route: Arc<dyn Route>,
+    sessions: Arc<dyn Sessions>,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    boot: u64,
+    next_seq: u64,
+    base_seq: u64,
+    in_flight: VecDeque<Option<Pending>>,
+    leader: Option<(NodeId, u64)>,
+    gap_resent: u64,
+}
+
+struct Pending {
+    session: SessionId,
+    token: u64,
+    chunk: Bytes,
+    blob: Blob,
+}
+
+impl std::fmt::Debug for GroupClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GroupClient").field("group", &self.group).finish_non_exhaustive()
+    }
+}
+
+impl GroupClient {
+    pub(crate) fn new(
+        group: GroupId,
+        node: NodeId,
+        boot: u64,
+        route: Arc<dyn Route>,
+        sessions: Arc<dyn Sessions>,
+    ) -> Self {
+        let leader = group.local_node().map(|owner| (owner, 0));
+        let inner = Inner { boot, next_seq: 1, base_seq: 1, in_flight: VecDeque::new(), leader, gap_resent: 0 };
+        GroupClient { group, node, route, sessions, inner: Mutex::new(inner) }
+    }
+
+    pub(crate) fn submit(&self, session: SessionId, token: u64, commands: Vec<Command>, blob: Blob) {
+        let mut inner = self.inner.lock();
+        let seq = inner.next_seq;
+        inner.next_seq += 1;
+        let producer = Producer { node: self.node, boot: inner.boot };
+        let chunk = Chunk { producer, seq, session, commands, slots: blob.slot_count() };
+        let chunk = proto::chunk::encode(&chunk);
+        let submission = Submission { chunk: chunk.clone(), blob: blob.clone() };
+        inner.in_flight.push_back(Some(Pending { session, token, chunk, blob }));
+        if let Some((leader, _)) = inner.leader {
+            self.route.submit(leader, self.group, submission);
+        }
+    }
+
+    /// A node says that it leads, or its link came back: everything unanswered goes to it. An older term is passed over.
+    pub(crate) fn leader(&self, node: NodeId, term: u64) {
+        let mut inner = self.inner.lock();
+        if inner.leader.is_some_and(|(_, known)| known > term) {
+            return;
+        }
+        inner.leader = Some((node, term));
+        inner.gap_resent = 0;
+        self.resend(&inner);
+    }
+
+    /// The leader that is known.
+    pub(crate) fn known_leader(&self) -> Option<NodeId> {
+        self.inner.lock().leader.map(|(node, _)| node)
+    }
+
+    /// The link to a node came back: what it has not answered goes to it again.
+    pub(crate) fn link_up(&self, node: NodeId) {
+        let inner = self.inner.lock();
+        if inner.leader.is_some_and(|(leader, _)| leader == node) {
+            self.resend(&inner);
+        }
+    }
+
+    /// The memory that held the group is gone: what is unanswered stays so.
+    pub(crate) fn lost(&self, boot: u64) {
+        let pending = {
+            let mut inner = self.inner.lock();
+            inner.restart(boot)
+        };
+        self.unavailable(pending);
+    }
+
+    pub(crate) fn answered(&self, answers: Vec<Answered>) {
+        let mut done = Vec::with_capacity(answers.len());
+        let mut fenced = Vec::new();
+        {
+            let mut inner = self.inner.lock();
+            for answer in answers {
+                if answer.boot != inner.boot {
+                    continue;
+                }
+                match answer.result {
+                    AnswerResult::Applied(replies) => {
+                        done.extend(inner.take(answer.seq).map(|p| (p, ChunkReplies::Applied(replies))));
+                    }
+                    AnswerResult::Duplicate => {
+                        done.extend(inner.take(answer.seq).map(|p| (p, ChunkReplies::AppliedUnanswered)));
+                    }
+                    AnswerResult::Gap { expected } if expected >= inner.base_seq => {
+                        if inner.gap_resent != expected {
+                            inner.gap_resent = expected;
+                            self.resend(&inner);
+                        }
+                    }
+                    AnswerResult::Gap { .. } | AnswerResult::Fenced => {
+                        let boot = inner.boot + 1;
+                        fenced = inner.restart(boot);
+                    }
+                }
+            }
+        }
+        for (pending, replies) in done {
+            self.sessions.replied(pending.session, self.group, pending.token, replies);
+        }
+        if !fenced.is_empty() {
+            tracing::warn!(group_id = %self.group, chunks = fenced.len(), "this node was declared over by the group, its sessions there end");
+            self.unavailable(fenced);
+            self.sessions.sessions_lost(self.group);
+        }
+    }
+
+    fn unavailable(&self, pending: Vec<Pending>) {
+        for pending in pending {
+            self.sessions.replied(pending.session, self.group, pending.token, ChunkReplies::Unavailable);
+        }
+    }
+
+    fn resend(&self, inner: &Inner) {
+        let Some((leader, _)) = inner.leader else { return };
+        for pending in inner.in_flight.iter().flatten() {
+            let submission = Submission { chunk: pending.chunk.clone(), blob: pending.blob.clone() };
+            self.route.submit(leader, self.group, submission);
+        }
+    }
+}
+
+impl Inner {
+    fn take(&mut self, seq: u64) -> Option<Pending> {
+        let at = usize::try_from(seq.checked_sub(self.base_seq)?).ok()?;
+        let pending = self.in_flight.get_mut(at)?.take();
+        while let Some(None) = self.in_flight.front() {
+            self.in_flight.pop_front();
+            self.base_seq += 1;
+        }
+        pending
+    }
+
+    /// Starts a new incarnation; returns what the old one had not answered.
+    fn restart(&mut self, boot: u64) -> Vec<Pending> {
+        self.boot = boot;
+        self.next_seq = 1;
+        self.base_seq = 1;
+        self.gap_resent = 0;
+        std::mem::take(&mut self.in_flight).into_iter().flatten().collect()
+    }
+}

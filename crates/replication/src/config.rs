@@ -1,0 +1,90 @@
+//! Settings of replication.
+
+use std::time::Duration;
+
+/// A node that takes part in founding the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Founder {
+    /// Its name, unique in the cluster.
+    pub name: String,
+    /// Where it listens for peers, `host:port`.
+    pub address: String,
+}
+
+/// Settings of replication.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Name of the cluster; nodes with another name are not talked to.
+    pub cluster_name: String,
+    /// This node's name.
+    pub name: String,
+    /// All founding nodes, this one included.
+    pub founders: Vec<Founder>,
+    /// How many shard groups a new cluster gets. Fixed at founding.
+    pub shards: u32,
+    /// Raft's timers.
+    pub timers: Timers,
+}
+
+/// Raft's timers. A crashed leader is replaced after its lease (`election_max`) plus a random time between `election_min` and
+/// `election_max`, or at once when its process is gone.
+#[derive(Clone, Copy, Debug)]
+pub struct Timers {
+    /// How often a leader says that it is there.
+    pub heartbeat: Duration,
+    /// Shortest wait of a follower before it stands for election.
+    pub election_min: Duration,
+    /// Longest wait, and the length of a leader's lease.
+    pub election_max: Duration,
+    /// A peer that cannot be reached (though its process may live) is given up, with its clients, after this time.
+    pub peer_grace: Duration,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Timers {
+            heartbeat: Duration::from_millis(100),
+            election_min: Duration::from_millis(300),
+            election_max: Duration::from_millis(500),
+            peer_grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Entries since the last checkpoint that make the next one due.
+pub(crate) const CHECKPOINT_ENTRIES: u64 = 50_000;
+/// Age of the last checkpoint that makes the next one due when anything was applied since.
+pub(crate) const CHECKPOINT_AGE: Duration = Duration::from_secs(300);
+/// Entries that a leader keeps for a slow but live follower before it sends it a snapshot instead.
+pub(crate) const LAG_ENTRIES_MAX: u64 = 500_000;
+
+impl Timers {
+    /// openraft's settings of one group. Names and reasons: `docs/adr/0001-openraft.md`.
+    pub(crate) fn raft(&self, cluster_name: &str) -> openraft::Config {
+        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        openraft::Config {
+            cluster_name: cluster_name.to_owned(),
+            heartbeat_interval: ms(self.heartbeat),
+            heartbeat_min_interval: Some(ms(self.heartbeat)),
+            election_timeout_min: ms(self.election_min),
+            election_timeout_max: ms(self.election_max),
+            enable_pre_vote: Some(true),
+            // The state machine is in memory and the committed log id is not synced: a restored leader would be unsafe.
+            enable_leader_restore: Some(false),
+            max_payload_entries: 64,
+            max_append_entries: Some(512),
+            api_batch_capacity: 256,
+            api_batch_linger_ms: 0,
+            // Entries are batches already: send each at once.
+            broadcast_submitted_on_append: Some(true),
+            // Checkpoints and purges are asked for by the group's supervisor.
+            snapshot_policy: openraft::SnapshotPolicy::Never,
+            max_in_snapshot_log_to_keep: u64::MAX,
+            install_snapshot_timeout: 60_000,
+            api_channel_size: Some(4096),
+            notification_channel_size: Some(4096),
+            log_stage_capacity: Some(64),
+            ..openraft::Config::default()
+        }
+    }
+}

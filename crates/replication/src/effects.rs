@@ -1,0 +1,273 @@
+//! Acts on what a leading queue machine decided: loads records, hands answers and deliveries to sessions here or on other nodes,
+//! then lets go of blobs that nobody needs any more.
+//!
+//! One task per group, in log order. Apply holds back while too much waits here.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use queue::{ChunkReply, ChunkResult, Delivery, Outcome, Reply};
+use storage::LogStore;
+use tokio::sync::Notify;
+use types::{Blob, GroupId, MessageRef, NodeId};
+
+use crate::{
+    api::{Answer, DeliveredRecord, SessionDelivery, Sessions},
+    client::{AnswerResult, Answered, GroupClient},
+    entry_cache::EntryCache,
+    metrics,
+    transport::{Peers, wire},
+};
+
+/// Outcomes that may wait; one per log entry, so together they refer to no more than that many entries' bodies.
+const WAITING_MAX: usize = 64;
+/// Blobs read from the store that are kept for the next outcomes: a backlog is drained entry by entry.
+const LOADED_MAX: usize = 16;
+
+/// What a leading machine wants done.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// This node leads in that term: tell everybody.
+    Lead(u64),
+    /// An entry's outcome.
+    Outcome(Outcome),
+}
+
+/// Effects in log order, on their way to the group's task.
+#[derive(Debug, Default)]
+pub(crate) struct EffectQueue {
+    waiting: Mutex<Waiting>,
+    wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    effects: VecDeque<Effect>,
+    /// The task has taken effects and is not through with them.
+    busy: bool,
+}
+
+impl EffectQueue {
+    pub(crate) fn push(&self, effect: Effect) {
+        self.waiting.lock().effects.push_back(effect);
+        self.wake.notify_one();
+    }
+
+    pub(crate) fn is_congested(&self) -> bool {
+        self.waiting.lock().effects.len() >= WAITING_MAX
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        let waiting = self.waiting.lock();
+        waiting.effects.is_empty() && !waiting.busy
+    }
+
+    fn take(&self) -> VecDeque<Effect> {
+        let mut waiting = self.waiting.lock();
+        waiting.busy = !waiting.effects.is_empty();
+        std::mem::take(&mut waiting.effects)
+    }
+}
+
+/// Where the message bodies of one group are.
+pub(crate) trait Blobs: Send + Sync {
+    fn read(&self, index: u64) -> Result<Option<Bytes>, storage::Error>;
+    fn delete(&self, indexes: Vec<u64>);
+}
+
+/// The bodies of a replicated group.
+pub(crate) struct StoredBlobs {
+    pub group: GroupId,
+    pub store: Arc<dyn LogStore>,
+}
+
+impl Blobs for StoredBlobs {
+    fn read(&self, index: u64) -> Result<Option<Bytes>, storage::Error> {
+        self.store.read_blob(self.group, index)
+    }
+
+    fn delete(&self, indexes: Vec<u64>) {
+        self.store.delete_blobs(self.group, indexes);
+    }
+}
+
+/// The task of one group.
+pub(crate) struct Effects {
+    pub group: GroupId,
+    pub node: NodeId,
+    pub queue: Arc<EffectQueue>,
+    pub blobs: Arc<dyn Blobs>,
+    pub cache: Arc<EntryCache>,
+    pub sessions: Arc<dyn Sessions>,
+    pub client: Arc<GroupClient>,
+    pub peers: Arc<Peers>,
+    pub loaded: VecDeque<(u64, Blob)>,
+}
+
+impl Effects {
+    /// Runs until it is dropped.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let effects = self.queue.take();
+            if effects.is_empty() {
+                self.queue.wake.notified().await;
+                continue;
+            }
+            for effect in effects {
+                match effect {
+                    Effect::Lead(term) => self.announce(term),
+                    Effect::Outcome(outcome) => self.act(outcome).await,
+                }
+            }
+        }
+    }
+
+    fn announce(&self, term: u64) {
+        self.client.leader(self.node, term);
+        self.peers.broadcast(&wire::leader(self.group, term));
+    }
+
+    async fn act(&mut self, outcome: Outcome) {
+        self.load(&outcome).await;
+        self.answer(outcome.replies);
+        for delivery in outcome.deliveries {
+            self.deliver(delivery);
+        }
+        for cancelled in outcome.cancelled {
+            let consumer = cancelled.consumer;
+            if consumer.session.node == self.node {
+                self.sessions.cancelled(consumer, cancelled.queue);
+            } else {
+                self.peers.forward(consumer.session.node, wire::cancelled(&cancelled));
+            }
+        }
+        if !outcome.dead.is_empty() {
+            self.blobs.delete(outcome.dead);
+        }
+    }
+
+    /// Reads blobs that the outcome refers to and that are not in memory.
+    async fn load(&mut self, outcome: &Outcome) {
+        let mut missing: Vec<u64> = Vec::new();
+        let mut want = |message: &MessageRef| {
+            if missing.last() != Some(&message.index) {
+                missing.push(message.index);
+            }
+        };
+        for delivery in &outcome.deliveries {
+            delivery.messages.iter().for_each(|delivered| want(&delivered.message));
+        }
+        for reply in &outcome.replies {
+            if let ChunkResult::Applied(replies) = &reply.result {
+                for reply in replies {
+                    if let Reply::Got(got) = reply {
+                        want(&got.message);
+                    }
+                }
+            }
+        }
+        missing.sort_unstable();
+        missing.dedup();
+        missing.retain(|index| self.cache.blob(*index).is_none() && !self.loaded.iter().any(|(at, _)| at == index));
+        if missing.is_empty() {
+            self.trim(0);
+            return;
+        }
+        let (blobs, count) = (Arc::clone(&self.blobs), missing.len());
+        let read = move || missing.into_iter().map(|index| (index, blobs.read(index))).collect::<Vec<_>>();
+        match tokio::task::spawn_blocking(read).await {
+            Ok(blobs) => {
+                self.trim(count);
+                for (index, blob) in blobs {
+                    self.keep(index, blob);
+                }
+            }
+            Err(error) => tracing::error!(group_id = %self.group, %error, "reading message bodies was interrupted"),
+        }
+    }
+
+    fn keep(&mut self, index: u64, blob: Result<Option<Bytes>, storage::Error>) {
+        match blob.map(|bytes| bytes.map(Blob::from_bytes)) {
+            Ok(Some(Ok(blob))) => self.loaded.push_back((index, blob)),
+            Ok(Some(Err(error))) => {
+                tracing::error!(group_id = %self.group, index, %error, "message bodies of a log entry are damaged");
+            }
+            Ok(None) => tracing::error!(group_id = %self.group, index, "message bodies of a log entry are missing"),
+            Err(error) => tracing::error!(group_id = %self.group, index, %error, "message bodies could not be read"),
+        }
+    }
+
+    fn trim(&mut self, coming: usize) {
+        while !self.loaded.is_empty() && self.loaded.len() + coming > LOADED_MAX {
+            self.loaded.pop_front();
+        }
+    }
+
+    fn record(&self, message: &MessageRef, last: &mut Option<(u64, Blob)>) -> Option<Bytes> {
+        if last.as_ref().map(|(index, _)| *index) != Some(message.index) {
+            let loaded = || self.loaded.iter().find(|(at, _)| *at == message.index).map(|(_, blob)| blob.clone());
+            *last = self.cache.blob(message.index).or_else(loaded).map(|blob| (message.index, blob));
+        }
+        last.as_ref()?.1.record(message.slot).ok()
+    }
+
+    fn answer(&self, replies: Vec<ChunkReply>) {
+        let mut answers: Vec<(NodeId, Vec<Answered>)> = Vec::new();
+        for reply in replies {
+            let node = reply.producer.node;
+            if node == NodeId::default() {
+                continue; // The group's own commands are nobody's.
+            }
+            let answered = Answered { boot: reply.producer.boot, seq: reply.seq, result: self.result(reply.result) };
+            match answers.iter_mut().find(|(to, _)| *to == node) {
+                Some((_, list)) => list.push(answered),
+                None => answers.push((node, vec![answered])),
+            }
+        }
+        for (node, list) in answers {
+            if node == self.node {
+                self.client.answered(list);
+            } else {
+                self.peers.forward(node, wire::replies(self.group, list));
+            }
+        }
+    }
+
+    fn result(&self, result: ChunkResult) -> AnswerResult {
+        let ChunkResult::Applied(replies) = result else { return AnswerResult::plain(result) };
+        let mut last = None;
+        let answers = replies.into_iter().map(|reply| match reply {
+            Reply::Got(got) => Answer::Got(got, self.record(&got.message, &mut last).unwrap_or_default()),
+            other => Answer::Reply(other),
+        });
+        AnswerResult::Applied(answers.collect())
+    }
+
+    fn deliver(&self, delivery: Delivery) {
+        let mut last = None;
+        let count = delivery.messages.len();
+        let mut messages = Vec::with_capacity(count);
+        for delivered in &delivery.messages {
+            let Some(record) = self.record(&delivered.message, &mut last) else {
+                // A gap here would shift every later number, so the rest of this delivery waits for a repeat.
+                tracing::error!(group_id = %self.group, index = delivered.message.index, "delivery without its message body");
+                break;
+            };
+            messages.push(DeliveredRecord {
+                record,
+                redelivered: delivered.redelivered,
+                delivery_count: delivered.delivery_count,
+            });
+        }
+        metrics::delivered(messages.len());
+        let node = delivery.consumer.session.node;
+        let delivery =
+            SessionDelivery { consumer: delivery.consumer, queue: delivery.queue, first_seq: delivery.first_seq, messages };
+        if node == self.node {
+            self.sessions.deliver(delivery);
+        } else {
+            self.peers.forward(node, wire::deliver(&delivery));
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! One replicated group on this node: openraft around a machine, the task that proposes, and the port that the transport uses.
+
+use std::{collections::BTreeSet, io, pin::Pin, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use openraft::{
+    Raft,
+    raft::{
+        AppendEntriesRequest, AppendEntriesResponse, StreamAppendResult, TransferLeaderRequest, TransferLeaderResponse,
+        VoteRequest, VoteResponse,
+    },
+    type_config::alias::SnapshotOf,
+};
+use parking_lot::Mutex;
+use storage::LogStore;
+use telemetry::{Shutdown, task::TaskKind};
+use tokio_stream::wrappers::ReceiverStream;
+use types::{GroupId, NodeId};
+
+use crate::{
+    BoxFuture,
+    batcher::Batcher,
+    clock,
+    config::Config,
+    entry_cache::EntryCache,
+    log_store::GroupLog,
+    machine::Machine,
+    raft_types::{C, Vote},
+    state_machine::{SnapshotData, StateMachine},
+    transport::{Asked, Factory, Live, Peers, Port},
+};
+
+/// What every group of the node is made with.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub node: NodeId,
+    pub config: Config,
+    pub store: Arc<dyn LogStore>,
+    pub peers: Arc<Peers>,
+    pub asked: Arc<Asked>,
+    pub shutdown: Shutdown,
+}
+
+/// One replicated group.
+pub(crate) struct Group<M: Machine> {
+    pub id: GroupId,
+    pub raft: Raft<C, StateMachine<M>>,
+    pub machine: Arc<Mutex<M>>,
+    pub batcher: Arc<Batcher>,
+    pub voters: BTreeSet<NodeId>,
+    log: GroupLog,
+    store: Arc<dyn LogStore>,
+}
+
+impl<M: Machine> Group<M> {
+    /// Opens the group from the store and starts it.
+    pub(crate) async fn open(
+        context: &Context,
+        id: GroupId,
+        machine: M,
+        batcher: Arc<Batcher>,
+        cache: Arc<EntryCache>,
+        voters: BTreeSet<NodeId>,
+    ) -> Result<Arc<Self>, io::Error> {
+        let log = GroupLog::open(id, Arc::clone(&context.store), cache)?;
+        let machine = Arc::new(Mutex::new(machine));
+        let state_machine =
+            StateMachine::open(id, context.node, Arc::clone(&context.store), log.clone(), Arc::clone(&machine))?;
+        let live = {
+            let (machine, store) = (Arc::clone(&machine), Arc::clone(&context.store));
+            Live {
+                indexes: Arc::new(move || machine.lock().live()),
+                blob: Arc::new(move |index| store.read_blob(id, index)),
+            }
+        };
+        let network =
+            Factory { group: id, peers: Arc::clone(&context.peers), asked: Arc::clone(&context.asked), live };
+        let config = context.config.timers.raft(&context.config.cluster_name).validate().map_err(io::Error::other)?;
+        let raft = Raft::new(context.node.0, Arc::new(config), network, log.clone(), state_machine)
+            .await
+            .map_err(io::Error::other)?;
+        let group = Group { id, raft, machine, batcher, voters, log, store: Arc::clone(&context.store) };
+        group.initialize(context.node).await?;
+        let group = Arc::new(group);
+        let kind = TaskKind::Critical(context.shutdown.clone());
+        telemetry::task::spawn(kind, format!("batcher of group {id}"), Arc::clone(&group).propose(context.shutdown.clone()));
+        Ok(group)
+    }
+
+    async fn initialize(&self, node: NodeId) -> Result<(), io::Error> {
+        if !self.voters.contains(&node) || self.raft.is_initialized().await.map_err(io::Error::other)? {
+            return Ok(());
+        }
+        let voters: BTreeSet<u64> = self.voters.iter().map(|voter| voter.0).collect();
+        match self.raft.initialize(voters).await {
+            Ok(()) => Ok(()),
+            // Another founder was faster and its first entry is here already.
+            Err(openraft::errors::RaftError::APIError(openraft::errors::InitializeError::NotAllowed(_))) => Ok(()),
+            Err(error) => Err(io::Error::other(error)),
+        }
+    }
+
+    /// Proposes what the batcher gathers, until the node stops or the group fails.
+    async fn propose(self: Arc<Self>, shutdown: Shutdown) {
+        loop {
+            tokio::select! {
+                () = self.batcher.woken() => {}
+                () = shutdown.triggered() => return,
+            }
+            while let Some(batch) = self.batcher.next(clock::now) {
+                if let Err(error) = self.raft.client_write_ff(batch, None).await {
+                    tracing::error!(group_id = %self.id, %error, "group failed, its queues are not served by this node");
+                    self.batcher.follow();
+                    shutdown.triggered().await;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The leader that this node's replica knows of.
+    pub(crate) fn leader(&self) -> Option<NodeId> {
+        use openraft::async_runtime::WatchReceiver;
+        self.raft.metrics().borrow_watched().current_leader.map(NodeId)
+    }
+
+    /// Whether this node's replica leads.
+    pub(crate) fn is_leader(&self) -> bool {
+        self.batcher.leading().is_some() && self.raft.is_leader()
+    }
+
+    /// Stands for election at once, past the lease of a leader whose process is known to be gone. Raft's safety does not depend on
+    /// the lease; it only keeps a slow follower from disturbing a leader that is there.
+    pub(crate) async fn take_over(&self, node: NodeId) {
+        use openraft::async_runtime::WatchReceiver;
+        let vote = self.raft.metrics().borrow_watched().vote;
+        let last = self.log.last_log_id();
+        tracing::info!(group_id = %self.id, "standing for election, the leader's process is gone");
+        let request = TransferLeaderRequest::new(vote, node.0, last);
+        if let Err(error) = self.raft.handle_transfer_leader(request).await {
+            tracing::debug!(group_id = %self.id, %error, "could not stand for election");
+        }
+    }
+}
+
+impl<M: Machine> Port for Group<M> {
+    fn stream_append(
+        &self,
+        requests: ReceiverStream<AppendEntriesRequest<C>>,
+    ) -> Pin<Box<dyn Stream<Item = Option<StreamAppendResult<C>>> + Send>> {
+        Box::pin(self.raft.stream_append(requests).map(Result::ok))
+    }
+
+    fn append(&self, request: AppendEntriesRequest<C>) -> BoxFuture<Option<AppendEntriesResponse<C>>> {
+        let raft = self.raft.clone();
+        Box::pin(async move { raft.append_entries(request).await.ok() })
+    }
+
+    fn vote(&self, request: VoteRequest<C>, pre_vote: bool) -> BoxFuture<Option<VoteResponse<C>>> {
+        let raft = self.raft.clone();
+        Box::pin(async move {
+            if pre_vote { raft.pre_vote(request).await.ok() } else { raft.vote(request).await.ok() }
+        })
+    }
+
+    fn transfer(&self, request: TransferLeaderRequest<C>) -> BoxFuture<Option<TransferLeaderResponse<C>>> {
+        let raft = self.raft.clone();
+        Box::pin(async move { raft.handle_transfer_leader(request).await.ok() })
+    }
+
+    fn install(&self, vote: Vote, snapshot: SnapshotOf<C, SnapshotData>) -> BoxFuture<Result<Vote, String>> {
+        let raft = self.raft.clone();
+        Box::pin(async move {
+            raft.install_full_snapshot(vote, snapshot).await.map(|done| done.vote).map_err(|error| error.to_string())
+        })
+    }
+
+    fn put_blobs(&self, blobs: Vec<(u64, Bytes)>) {
+        self.store.put_blobs(self.id, blobs);
+    }
+}

@@ -1,0 +1,35 @@
+//! Raft groups: openraft, the gRPC transport, the leader's clock, effects.
+//!
+//! Architecture invariant: no other crate names openraft, and this one knows no AMQP. A chunk of commands goes in, its answers come
+//! out after a majority has made it durable; which node leads is nobody else's business.
+
+pub mod api;
+mod batcher;
+mod client;
+pub mod clock;
+mod config;
+mod effects;
+mod entry_cache;
+mod founding;
+mod group;
+mod liveness;
+mod local;
+mod log_codec;
+mod log_store;
+mod machine;
+mod meta;
+pub mod metrics;
+mod node;
+mod raft_types;
+mod shard;
+mod state_machine;
+mod supervisor;
+mod transport;
+
+pub use api::{
+    Answer, BoxFuture, ChunkReplies, DeliveredRecord, Groups, Metadata, MetadataObserver, MetadataUnavailable, SessionDelivery,
+    Sessions,
+};
+pub use config::{Config, Founder, Timers};
+pub use founding::{FoundingError, Identity};
+pub use node::{GroupStatus, Joined, Replication, StartError};

@@ -1,0 +1,103 @@
+//! The group in this node's memory: the same queue machine for queues that need no replica, without Raft and without disk.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+use queue::{At, Outcome};
+use tokio::sync::Notify;
+use types::Blob;
+
+use crate::{
+    batcher::Submission,
+    clock,
+    effects::{Blobs, Effect, EffectQueue},
+};
+
+/// Bodies of messages in this node's memory, by batch.
+pub(crate) type Bodies = Arc<Mutex<BTreeMap<u64, Blob>>>;
+
+/// Chunks of one batch, at most.
+const BATCH_MAX: usize = 512;
+
+#[derive(Debug, Default)]
+pub(crate) struct LocalQueue {
+    waiting: Mutex<VecDeque<Submission>>,
+    wake: Notify,
+}
+
+impl LocalQueue {
+    pub(crate) fn push(&self, submission: Submission) {
+        self.waiting.lock().push_back(submission);
+        self.wake.notify_one();
+    }
+}
+
+/// The task that owns the memory group.
+pub(crate) struct LocalGroup {
+    pub queue: Arc<LocalQueue>,
+    pub machine: Arc<Mutex<queue::Machine>>,
+    pub bodies: Bodies,
+    pub effects: Arc<EffectQueue>,
+}
+
+impl LocalGroup {
+    /// Runs until it is dropped.
+    pub(crate) async fn run(self) {
+        let mut index = 0;
+        loop {
+            let batch: Vec<Submission> = {
+                let mut waiting = self.queue.waiting.lock();
+                let count = waiting.len().min(BATCH_MAX);
+                waiting.drain(..count).collect()
+            };
+            if batch.is_empty() {
+                self.queue.wake.notified().await;
+                continue;
+            }
+            index += 1;
+            self.apply(index, batch);
+            if self.effects.is_congested() {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    fn apply(&self, index: u64, batch: Vec<Submission>) {
+        let mut chunks = Vec::with_capacity(batch.len());
+        let mut blobs = Vec::new();
+        for submission in batch {
+            match proto::chunk::decode(submission.chunk) {
+                Ok(chunk) => {
+                    chunks.push(chunk);
+                    if submission.blob.slot_count() > 0 {
+                        blobs.push(submission.blob);
+                    }
+                }
+                Err(error) => tracing::error!(%error, "a chunk for this node's memory was dropped"),
+            }
+        }
+        let blob = Blob::concat(&blobs);
+        if blob.slot_count() > 0 {
+            self.bodies.lock().insert(index, blob);
+        }
+        let mut outcome = Outcome::default();
+        self.machine.lock().apply_entry(At { index, proposed_at: clock::now() }, &chunks, &mut outcome);
+        self.effects.push(Effect::Outcome(outcome));
+    }
+}
+
+impl Blobs for Bodies {
+    fn read(&self, index: u64) -> Result<Option<bytes::Bytes>, storage::Error> {
+        Ok(self.lock().get(&index).map(|blob| blob.as_bytes().clone()))
+    }
+
+    fn delete(&self, indexes: Vec<u64>) {
+        let mut bodies = self.lock();
+        for index in indexes {
+            bodies.remove(&index);
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The metadata group's machine, and this node's way to propose to it.
+//!
+//! Every node applies the whole metadata log. A proposal carries who asked, so that the asking node finds the answer when it applies
+//! the entry itself; nothing but the command travels.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{Notify, oneshot};
+use types::{Blob, GroupId, NodeId};
+
+use crate::{
+    api::{MetadataObserver, MetadataUnavailable},
+    batcher::{self, Batcher, Submission},
+    client::Route,
+    liveness::Liveness,
+    machine::{EntryAt, Machine},
+    raft_types::Batch,
+    transport::{Peers, wire},
+};
+
+/// How long a proposal waits for a majority.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an answer waits for the other live nodes to have applied it. A node that is slower than that is not waited for.
+const SPREAD_TIMEOUT: Duration = Duration::from_secs(1);
+/// Proposals of this node that may wait for an answer.
+const PENDING_MAX: usize = 65_536;
+/// node, incarnation and number of a proposal.
+const ORIGIN_BYTES: usize = 24;
+
+/// What the metadata machine and the proposers share.
+pub(crate) struct MetaState {
+    node: NodeId,
+    boot: u64,
+    machine: RwLock<metadata::Machine>,
+    observer: Arc<dyn MetadataObserver>,
+    peers: Arc<Peers>,
+    route: Arc<dyn Route>,
+    liveness: Arc<Liveness>,
+    pending: Mutex<Pending>,
+    members: RwLock<Vec<NodeId>>,
+    spread: Mutex<BTreeMap<NodeId, u64>>,
+    spread_changed: Notify,
+}
+
+#[derive(Default)]
+struct Pending {
+    next: u64,
+    leader: Option<(NodeId, u64)>,
+    waiting: BTreeMap<u64, (Bytes, oneshot::Sender<(u64, metadata::Reply)>)>,
+}
+
+impl MetaState {
+    pub(crate) fn new(
+        node: NodeId,
+        boot: u64,
+        observer: Arc<dyn MetadataObserver>,
+        peers: Arc<Peers>,
+        route: Arc<dyn Route>,
+        liveness: Arc<Liveness>,
+    ) -> Self {
+        MetaState {
+            node,
+            boot,
+            machine: RwLock::new(metadata::Machine::new()),
+            observer,
+            peers,
+            route,
+            liveness,
+            pending: Mutex::default(),
+            members: RwLock::default(),
+            spread: Mutex::default(),
+            spread_changed: Notify::new(),
+        }
+    }
+
+    pub(crate) fn read(&self) -> parking_lot::RwLockReadGuard<'_, metadata::Machine> {
+        self.machine.read()
+    }
+
+    /// All nodes of the cluster.
+    pub(crate) fn set_members(&self, members: Vec<NodeId>) {
+        *self.members.write() = members;
+    }
+
+    pub(crate) fn members(&self) -> impl Iterator<Item = NodeId> {
+        self.members.read().clone().into_iter()
+    }
+
+    /// Proposes, and waits for the answer and for the live nodes.
+    pub(crate) async fn propose(&self, command: &metadata::Command) -> Result<metadata::Reply, MetadataUnavailable> {
+        let (sender, answer) = oneshot::channel();
+        let id = self.send(command, sender)?;
+        let answered = tokio::time::timeout(ANSWER_TIMEOUT, answer).await;
+        let Ok(Ok((index, reply))) = answered else {
+            self.pending.lock().waiting.remove(&id);
+            return Err(MetadataUnavailable);
+        };
+        if tokio::time::timeout(SPREAD_TIMEOUT, self.spread_to(index)).await.is_err() {
+            tracing::warn!(index, "answered before all nodes had applied the metadata");
+        }
+        Ok(reply)
+    }
+
+    fn send(
+        &self,
+        command: &metadata::Command,
+        sender: oneshot::Sender<(u64, metadata::Reply)>,
+    ) -> Result<u64, MetadataUnavailable> {
+        let command = proto::metadata::encode_command(command);
+        let mut pending = self.pending.lock();
+        if pending.waiting.len() >= PENDING_MAX {
+            return Err(MetadataUnavailable);
+        }
+        pending.next += 1;
+        let id = pending.next;
+        let mut chunk = BytesMut::with_capacity(ORIGIN_BYTES + command.len());
+        chunk.put_u64_le(self.node.0);
+        chunk.put_u64_le(self.boot);
+        chunk.put_u64_le(id);
+        chunk.put_slice(&command);
+        let chunk = chunk.freeze();
+        pending.waiting.insert(id, (chunk.clone(), sender));
+        if let Some((leader, _)) = pending.leader {
+            self.route.submit(leader, GroupId::META, Submission { chunk, blob: Blob::default() });
+        }
+        Ok(id)
+    }
+
+    async fn spread_to(&self, index: u64) {
+        loop {
+            let changed = self.spread_changed.notified();
+            let all = {
+                let spread = self.spread.lock();
+                let applied = |node: NodeId| spread.get(&node).is_some_and(|at| *at >= index);
+                self.peers.nodes().all(|node| applied(node) || !self.liveness.is_up(node))
+            };
+            if all {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// A node says how far it has applied the metadata.
+    pub(crate) fn spread(&self, node: NodeId, index: u64) {
+        let mut spread = self.spread.lock();
+        let at = spread.entry(node).or_insert(0);
+        *at = (*at).max(index);
+        drop(spread);
+        self.spread_changed.notify_waiters();
+    }
+
+    /// A node says that it leads the metadata group.
+    pub(crate) fn leader(&self, node: NodeId, term: u64) {
+        let mut pending = self.pending.lock();
+        if pending.leader.is_some_and(|(_, known)| known > term) {
+            return;
+        }
+        pending.leader = Some((node, term));
+        for (chunk, _) in pending.waiting.values() {
+            let submission = Submission { chunk: chunk.clone(), blob: Blob::default() };
+            self.route.submit(node, GroupId::META, submission);
+        }
+    }
+
+    pub(crate) fn known_leader(&self) -> Option<NodeId> {
+        self.pending.lock().leader.map(|(node, _)| node)
+    }
+
+    /// The link to a node came back.
+    pub(crate) fn link_up(&self, node: NodeId) {
+        let leader = self.pending.lock().leader;
+        if let Some((leader, term)) = leader
+            && leader == node
+        {
+            self.leader(node, term);
+        }
+    }
+}
+
+/// Applies the metadata log.
+pub(crate) struct MetaMachine {
+    state: Arc<MetaState>,
+    batcher: Arc<Batcher>,
+}
+
+impl MetaMachine {
+    pub(crate) fn new(state: Arc<MetaState>, batcher: Arc<Batcher>) -> Self {
+        MetaMachine { state, batcher }
+    }
+
+    fn apply_chunk(&self, mut chunk: Bytes, now: types::Timestamp, index: u64) {
+        assert!(chunk.len() >= ORIGIN_BYTES, "a committed proposal names its origin");
+        let (node, boot, id) = (NodeId(chunk.get_u64_le()), chunk.get_u64_le(), chunk.get_u64_le());
+        // Every replica reads the same bytes: what cannot be read stops this group everywhere (ADR 0011).
+        let command = proto::metadata::decode_command(chunk).expect("a committed command is of a version this node knows");
+        let (reply, events) = self.state.machine.write().apply(&command, now);
+        // Observers hear of a change before the answer is given: who is answered sees it.
+        if !events.is_empty() {
+            self.state.observer.changed(&self.state.machine.read(), &events);
+        }
+        let own = node == self.state.node && boot == self.state.boot;
+        let waiting = if own { self.state.pending.lock().waiting.remove(&id) } else { None };
+        if let Some((_, sender)) = waiting {
+            sender.send((index, reply)).ok();
+        }
+    }
+}
+
+impl Machine for MetaMachine {
+    fn apply(&mut self, at: EntryAt, batch: &Batch) {
+        let (now, chunks) =
+            batcher::disassemble(batch.head.clone()).expect("a committed entry has the layout of a version this node knows");
+        for chunk in chunks {
+            self.apply_chunk(chunk, now, at.index);
+        }
+        self.state.peers.broadcast(&wire::applied(at.index));
+        if at.leading {
+            self.batcher.applied();
+        }
+    }
+
+    fn lead(&mut self, term: u64) {
+        tracing::info!(term, "leading the metadata group");
+        self.batcher.lead(term);
+        self.state.leader(self.state.node, term);
+        self.state.peers.broadcast(&wire::leader(GroupId::META, term));
+    }
+
+    fn follow(&mut self) {
+        self.batcher.follow();
+    }
+
+    fn snapshot(&self) -> Vec<(u64, Bytes)> {
+        proto::metadata::encode_snapshot(&self.state.machine.read())
+    }
+
+    fn restore(&mut self, segments: Vec<(u64, Bytes)>) -> Result<(), proto::DecodeError> {
+        *self.state.machine.write() = proto::metadata::decode_snapshot(segments)?;
+        self.state.observer.replaced(&self.state.machine.read());
+        Ok(())
+    }
+
+    fn live(&self) -> Vec<u64> {
+        Vec::new()
+    }
+}

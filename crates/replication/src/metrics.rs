@@ -1,0 +1,35 @@
+//! Metrics of replication: names, units, help.
+
+use metrics::{counter, describe_counter, describe_gauge, gauge};
+
+const APPLIED: &str = "quorate_replication_applied_entries_total";
+const APPLIED_MESSAGES: &str = "quorate_replication_applied_messages_total";
+const DELIVERED: &str = "quorate_replication_delivered_messages_total";
+const ELECTIONS: &str = "quorate_replication_leaderships_total";
+const LED: &str = "quorate_replication_groups_led";
+
+/// Tells the recorder what the metrics mean.
+pub fn describe() {
+    describe_counter!(APPLIED, "log entries applied by this node, over all groups");
+    describe_counter!(APPLIED_MESSAGES, "messages in the entries that this node applied");
+    describe_counter!(DELIVERED, "messages that groups led by this node sent to consumers");
+    describe_counter!(ELECTIONS, "times that this node became leader of a group");
+    describe_gauge!(LED, "groups that this node leads");
+}
+
+pub(crate) fn applied(messages: u32) {
+    counter!(APPLIED).increment(1);
+    counter!(APPLIED_MESSAGES).increment(u64::from(messages));
+}
+
+pub(crate) fn delivered(messages: usize) {
+    counter!(DELIVERED).increment(u64::try_from(messages).unwrap_or(u64::MAX));
+}
+
+pub(crate) fn leadership() {
+    counter!(ELECTIONS).increment(1);
+}
+
+pub(crate) fn groups_led(count: u32) {
+    gauge!(LED).set(f64::from(count));
+}

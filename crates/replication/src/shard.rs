@@ -1,0 +1,117 @@
+//! A shard group's machine: the queue machine, and the shell that acts on its outcomes while this node leads.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use queue::{At, Chunk, Outcome};
+use storage::LogStore;
+use types::{GroupId, NodeId, Timestamp};
+
+use crate::{
+    batcher::{self, Batcher},
+    effects::{Effect, EffectQueue},
+    machine::{EntryAt, Machine},
+    metrics,
+    raft_types::Batch,
+};
+
+pub(crate) struct ShardMachine {
+    group: GroupId,
+    queues: queue::Machine,
+    batcher: Arc<Batcher>,
+    effects: Arc<EffectQueue>,
+    store: Arc<dyn LogStore>,
+}
+
+impl std::fmt::Debug for ShardMachine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ShardMachine").field("group", &self.group).finish_non_exhaustive()
+    }
+}
+
+impl ShardMachine {
+    pub(crate) fn new(
+        group: GroupId,
+        batcher: Arc<Batcher>,
+        effects: Arc<EffectQueue>,
+        store: Arc<dyn LogStore>,
+    ) -> Self {
+        ShardMachine { group, queues: queue::Machine::new(), batcher, effects, store }
+    }
+
+    /// The queues, for looking at.
+    pub(crate) fn queues(&self) -> &queue::Machine {
+        &self.queues
+    }
+
+    /// Everything that sessions of `node` hold goes to it again (its link was down).
+    pub(crate) fn reissue_to(&self, node: NodeId) {
+        if self.batcher.leading().is_none() {
+            return;
+        }
+        let mut outcome = Outcome::default();
+        self.queues.reissue(&mut outcome);
+        outcome.deliveries.retain(|delivery| delivery.consumer.session.node == node);
+        self.effects.push(Effect::Outcome(outcome));
+    }
+}
+
+impl Machine for ShardMachine {
+    fn apply(&mut self, at: EntryAt, batch: &Batch) {
+        // Every replica reads the same bytes: what cannot be read stops this group everywhere (ADR 0011).
+        let (proposed_at, chunks) = decode(batch).expect("a committed entry has the layout of a version this node knows");
+        let mut outcome = Outcome::default();
+        self.queues.apply_entry(At { index: at.index, proposed_at }, &chunks, &mut outcome);
+        metrics::applied(batch.blob.slot_count());
+        if at.leading {
+            self.effects.push(Effect::Outcome(outcome));
+            self.batcher.applied();
+        } else if !outcome.dead.is_empty() {
+            self.store.delete_blobs(self.group, outcome.dead);
+        }
+    }
+
+    fn lead(&mut self, term: u64) {
+        tracing::info!(group_id = %self.group, term, "leading");
+        self.batcher.lead(term);
+        let mut outcome = Outcome::default();
+        self.queues.reissue(&mut outcome);
+        self.effects.push(Effect::Lead(term));
+        self.effects.push(Effect::Outcome(outcome));
+    }
+
+    fn follow(&mut self) {
+        tracing::info!(group_id = %self.group, "leading no more");
+        self.batcher.follow();
+    }
+
+    fn snapshot(&self) -> Vec<(u64, Bytes)> {
+        self.queues.snapshot()
+    }
+
+    fn restore(&mut self, segments: Vec<(u64, Bytes)>) -> Result<(), proto::DecodeError> {
+        self.queues = queue::Machine::restore(segments).map_err(|error| {
+            tracing::error!(group_id = %self.group, %error, "checkpoint could not be read");
+            proto::DecodeError::new("queue machine checkpoint")
+        })?;
+        Ok(())
+    }
+
+    fn live(&self) -> Vec<u64> {
+        self.queues.live_indexes()
+    }
+
+    fn is_settled(&self) -> bool {
+        self.effects.is_idle()
+    }
+
+    fn is_congested(&self) -> bool {
+        self.effects.is_congested()
+    }
+}
+
+fn decode(batch: &Batch) -> Result<(Timestamp, Vec<Chunk>), proto::DecodeError> {
+    let (proposed_at, chunks) = batcher::disassemble(batch.head.clone())?;
+    let chunks = chunks.into_iter().map(proto::chunk::decode).collect::<Result<_, _>>()?;
+    Ok((proposed_at, chunks))
+}

@@ -1,0 +1,266 @@
+//! What a group needs from time to time while it runs: checkpoints and purges, ticks, clean-up after nodes that are gone, agreement
+//! with metadata, and a leader on the node that is meant to have it.
+
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use openraft::async_runtime::WatchReceiver;
+use queue::{Chunk, Command, Producer};
+use telemetry::Shutdown;
+use types::{Blob, GroupId, NodeId, QueueId, SessionId};
+
+use crate::{
+    batcher::Submission,
+    clock,
+    config::{CHECKPOINT_AGE, CHECKPOINT_ENTRIES, LAG_ENTRIES_MAX, Timers},
+    group::Group,
+    liveness::{Liveness, Verdict},
+    machine::Machine,
+    meta::{MetaMachine, MetaState},
+    shard::ShardMachine,
+};
+
+/// How often a group is looked after when nothing wakes its supervisor.
+const ROUND: Duration = Duration::from_millis(250);
+/// How long a leader that is not the preferred one keeps a group after it took it over.
+const BALANCE_AFTER: Duration = Duration::from_secs(5);
+/// Entries that the preferred node may be behind when it is given a group.
+const BALANCE_LAG_MAX: u64 = 1000;
+/// How often a leader compares its queues with metadata.
+const RECONCILE_EVERY: Duration = Duration::from_secs(10);
+
+/// Looks after one group.
+pub(crate) struct Supervisor<M: Machine> {
+    pub group: Arc<Group<M>>,
+    pub node: NodeId,
+    pub liveness: Arc<Liveness>,
+    pub timers: Timers,
+    pub shutdown: Shutdown,
+    /// Who should lead when everybody is there.
+    pub preferred: NodeId,
+    pub boot: u64,
+    pub meta: Arc<MetaState>,
+    pub duty: Duty,
+}
+
+/// What was done when.
+#[derive(Debug)]
+pub(crate) struct Duty {
+    checkpoint_at: Instant,
+    checkpoint_index: u64,
+    leading_since: Option<Instant>,
+    reconciled: Option<Instant>,
+}
+
+impl Default for Duty {
+    fn default() -> Self {
+        Duty { checkpoint_at: Instant::now(), checkpoint_index: 0, leading_since: None, reconciled: None }
+    }
+}
+
+/// What only one kind of group needs.
+pub(crate) trait Chores {
+    /// Called each round while this node leads.
+    fn lead(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+impl<M: Machine> Supervisor<M>
+where
+    Self: Chores + Send,
+{
+    /// Runs until the node stops.
+    pub(crate) async fn run(mut self) {
+        self.duty.checkpoint_index = self.snapshot_index();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(ROUND) => {}
+                () = self.liveness.changed() => {}
+                () = self.shutdown.triggered() => return,
+            }
+            self.checkpoint().await;
+            if self.group.is_leader() {
+                self.duty.leading_since.get_or_insert_with(Instant::now);
+                self.lead().await;
+                self.balance().await;
+            } else {
+                self.duty.leading_since = None;
+                self.duty.reconciled = None;
+            }
+        }
+    }
+
+    fn snapshot_index(&self) -> u64 {
+        self.group.raft.metrics().borrow_watched().snapshot.map_or(0, |id| id.index)
+    }
+
+    /// Takes a checkpoint when one is due, and lets go of the log below the last one.
+    async fn checkpoint(&mut self) {
+        let (applied, snapshot, purged, keep) = {
+            let metrics = self.group.raft.metrics();
+            let now = metrics.borrow_watched();
+            let matched = now.replication.iter().flatten();
+            let slowest = matched
+                .filter(|(node, _)| **node == self.node.0 || self.liveness.is_up(NodeId(**node)))
+                .map(|(_, matched)| matched.as_ref().map_or(0, |id| id.index))
+                .min();
+            let index = |id: Option<crate::raft_types::LogId>| id.map_or(0, |id| id.index);
+            (index(now.last_applied), index(now.snapshot), index(now.purged), slowest)
+        };
+        let due = applied >= self.duty.checkpoint_index + CHECKPOINT_ENTRIES
+            || (applied > self.duty.checkpoint_index && self.duty.checkpoint_at.elapsed() > CHECKPOINT_AGE);
+        if due && self.group.raft.trigger().snapshot().await.is_ok() {
+            self.duty.checkpoint_index = applied;
+            self.duty.checkpoint_at = Instant::now();
+        }
+        let keep = keep.unwrap_or(u64::MAX).max(applied.saturating_sub(LAG_ENTRIES_MAX));
+        let up_to = snapshot.min(keep);
+        if up_to > purged + CHECKPOINT_ENTRIES / 2 {
+            // A failed group says so elsewhere.
+            self.group.raft.trigger().purge_log(up_to).await.ok();
+        }
+    }
+
+    /// Gives the group to the node that is meant to lead it.
+    async fn balance(&mut self) {
+        let settled = self.duty.leading_since.is_some_and(|since| since.elapsed() > BALANCE_AFTER);
+        if self.preferred == self.node || !settled || !self.liveness.is_up(self.preferred) {
+            return;
+        }
+        let caught_up = {
+            let metrics = self.group.raft.metrics();
+            let now = metrics.borrow_watched();
+            let matched = now.replication.as_ref().and_then(|all| all.get(&self.preferred.0).cloned().flatten());
+            matched.map_or(0, |id| id.index) + BALANCE_LAG_MAX >= now.last_log_index.unwrap_or(0)
+        };
+        if caught_up && self.group.raft.trigger().transfer_leader(self.preferred.0).await.is_ok() {
+            tracing::info!(group_id = %self.group.id, to = %self.preferred, "leadership goes to the preferred node");
+            self.duty.leading_since = Some(Instant::now());
+        }
+    }
+}
+
+impl Chores for Supervisor<ShardMachine> {
+    async fn lead(&mut self) {
+        let mut commands = self.nodes_over();
+        if self.duty.reconciled.is_none_or(|at| at.elapsed() > RECONCILE_EVERY) {
+            self.duty.reconciled = Some(Instant::now());
+            commands.append(&mut self.disagreements());
+        }
+        let due = self.group.machine.lock().queues().next_deadline();
+        if due.is_some_and(|due| due <= clock::now()) {
+            commands.push(Command::Tick);
+        }
+        if !commands.is_empty() {
+            self.propose(commands);
+        }
+    }
+}
+
+impl Supervisor<ShardMachine> {
+    /// Nodes whose sessions here are over.
+    fn nodes_over(&self) -> Vec<Command> {
+        let nodes = self.group.machine.lock().queues().nodes();
+        let over = nodes.into_iter().filter_map(|known| {
+            let verdict = if known.node == self.node {
+                Verdict::Here { boot: self.boot }
+            } else {
+                self.liveness.verdict(known.node, self.timers.peer_grace)
+            };
+            let serial = known.session_serial_max.unwrap_or(0);
+            match verdict {
+                Verdict::Here { boot } => {
+                    let first_serial = crate::node::first_session_serial(boot);
+                    let old_boot = known.boot.is_some_and(|known| known < boot);
+                    let old_sessions = known.session_serial_max.is_some_and(|serial| serial < first_serial);
+                    (old_boot || old_sessions).then(|| Command::NodeDown {
+                        node: known.node,
+                        boot: boot.saturating_sub(1),
+                        sessions_up_to: first_serial.saturating_sub(1),
+                    })
+                }
+                Verdict::Gone => Some(Command::NodeDown {
+                    node: known.node,
+                    boot: known.boot.unwrap_or(0),
+                    sessions_up_to: serial,
+                }),
+                Verdict::Unknown => None,
+            }
+        });
+        over.collect()
+    }
+
+    /// Queues that metadata has and this group has not, and the other way round.
+    fn disagreements(&self) -> Vec<Command> {
+        let here: BTreeSet<QueueId> = self.group.machine.lock().queues().queues().collect();
+        let meta = self.meta.read();
+        let next = meta.next_queue_id();
+        let wanted: BTreeSet<QueueId> = meta.queues_in_group(self.group.id).map(|queue| queue.id).collect();
+        drop(meta);
+        // A queue with a higher id than metadata has given out here is one that this node has not heard of yet.
+        let gone = here.difference(&wanted).filter(|queue| **queue < next);
+        let gone = gone.map(|queue| Command::DeleteQueue { queue: *queue, if_unused: false, if_empty: false });
+        let new = wanted.difference(&here);
+        let new = new.map(|queue| Command::CreateQueue { queue: *queue, config: queue::QueueConfig::default() });
+        gone.chain(new).collect()
+    }
+
+    fn propose(&self, commands: Vec<Command>) {
+        let chunk =
+            Chunk { producer: Producer::default(), seq: 0, session: SessionId::default(), commands, slots: 0 };
+        self.group.batcher.push(Submission { chunk: proto::chunk::encode(&chunk), blob: Blob::default() });
+    }
+}
+
+impl Chores for Supervisor<MetaMachine> {
+    async fn lead(&mut self) {
+        self.admit_learners().await;
+        self.forget_memory().await;
+    }
+}
+
+impl Supervisor<MetaMachine> {
+    /// Nodes that have no vote follow the metadata all the same.
+    async fn admit_learners(&self) {
+        let members: BTreeSet<u64> = {
+            let metrics = self.group.raft.metrics();
+            let now = metrics.borrow_watched();
+            now.membership_config.membership().nodes().map(|(node, _)| *node).collect()
+        };
+        let missing = self.meta.members().find(|node| !members.contains(&node.0));
+        if let Some(node) = missing
+            && let Err(error) = self.group.raft.add_learner(node.0, openraft::impls::EmptyNode {}, false).await
+        {
+            tracing::warn!(%node, %error, "node could not be admitted to the metadata group");
+        }
+    }
+
+    /// What lived in the memory of nodes that are gone, or that started anew, goes from metadata.
+    async fn forget_memory(&self) {
+        let homes: BTreeSet<metadata::Home> = {
+            let meta = self.meta.read();
+            let local = self.meta.members().flat_map(|node| meta.queues_in_group(GroupId::local(node)));
+            local.map(|queue| queue.home).collect()
+        };
+        for home in homes {
+            let last = if home.node == self.node {
+                (home.boot < self.boot).then(|| self.boot.saturating_sub(1))
+            } else {
+                match self.liveness.verdict(home.node, self.timers.peer_grace) {
+                    Verdict::Here { boot } if home.boot < boot => Some(boot.saturating_sub(1)),
+                    Verdict::Gone => Some(home.boot),
+                    Verdict::Here { .. } | Verdict::Unknown => None,
+                }
+            };
+            let Some(boot) = last else { continue };
+            let heir = Some(metadata::Home { node: self.node, boot: self.boot });
+            let gone = metadata::NodeGone { home: metadata::Home { node: home.node, boot }, heir };
+            tracing::info!(node = %home.node, "queues in the memory of a node that is gone go with it");
+            if self.meta.propose(&metadata::Command::NodeGone(gone)).await.is_err() {
+                return;
+            }
+        }
+    }
+}

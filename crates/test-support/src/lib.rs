@@ -1,0 +1,1 @@
+//! Generators, reference models and scripted peers for the tests of other crates.

@@ -1,0 +1,100 @@
+//! Processes that outlive the task that starts them.
+
+use std::{
+    fs::{self, File},
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+#[cfg(unix)]
+use std::os::unix::process::CommandExt;
+
+use anyhow::{Context, Result, bail};
+
+use crate::shell;
+
+/// Between two looks at a process that is to end.
+const POLL: Duration = Duration::from_millis(20);
+
+/// Starts a program in a process group of its own, with its output appended to a file; returns its process id.
+///
+/// # Errors
+/// When the file cannot be opened or the program cannot be started.
+pub fn spawn_detached(program: &Path, args: &[&str], log: &Path) -> Result<u32> {
+    let out = File::options()
+        .create(true)
+        .append(true)
+        .open(log)
+        .with_context(|| format!("cannot open {}", log.display()))?;
+    let mut command = Command::new(program);
+    command.args(args).stdin(Stdio::null()).stderr(out.try_clone()?).stdout(out);
+    #[cfg(unix)]
+    command.process_group(0);
+    let child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
+    Ok(child.id())
+}
+
+/// Whether the process runs and has `marker` in its command line. (A process id is used again by the system some day.)
+pub fn is_alive(pid: u32, marker: &str) -> bool {
+    let folder = Path::new("/proc").join(pid.to_string());
+    if Path::new("/proc/self").exists() {
+        let zombie = fs::read_to_string(folder.join("stat")).is_ok_and(|stat| state(&stat) == Some('Z'));
+        let line = fs::read(folder.join("cmdline")).unwrap_or_default();
+        return !zombie && String::from_utf8_lossy(&line).contains(marker);
+    }
+    let mut ps = Command::new("ps");
+    ps.args(["-o", "stat=,command=", "-p", &pid.to_string()]);
+    shell::capture(&mut ps).is_ok_and(|line| !line.starts_with('Z') && line.contains(marker))
+}
+
+/// Sends a signal, named as `kill -s` names it.
+///
+/// # Errors
+/// When the process is not there or not ours.
+pub fn signal(pid: u32, name: &str) -> Result<()> {
+    shell::quiet(Command::new("sh").args(["-c", "kill -s \"$1\" \"$2\"", "sh", name, &pid.to_string()]))
+}
+
+/// Waits until the process is gone.
+///
+/// # Errors
+/// When it is still there after `timeout`.
+pub fn wait_until_gone(pid: u32, marker: &str, timeout: Duration) -> Result<()> {
+    let deadline = Instant::now() + timeout;
+    while is_alive(pid, marker) {
+        if Instant::now() > deadline {
+            bail!("process {pid} is still there after {} s", timeout.as_secs());
+        }
+        thread::sleep(POLL);
+    }
+    Ok(())
+}
+
+/// The state letter in a line of `/proc/<pid>/stat`; the program's name before it may hold anything.
+fn state(stat: &str) -> Option<char> {
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_detached_process_is_seen_until_it_is_killed() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let pid = spawn_detached(Path::new("/bin/sleep"), &["612"], &log).unwrap();
+        assert!(is_alive(pid, "612"));
+        assert!(!is_alive(pid, "another program"));
+        signal(pid, "KILL").unwrap();
+        wait_until_gone(pid, "612", Duration::from_secs(10)).unwrap();
+    }
+
+    #[test]
+    fn the_state_is_found_behind_a_strange_name() {
+        assert_eq!(state("12 (a) b) Z 1 2"), Some('Z'));
+        assert_eq!(state("12"), None);
+    }
+}

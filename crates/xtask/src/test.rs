@@ -1,0 +1,51 @@
+//! `cargo xtask test`: everything a change must pass, cheapest first, stopping at the first red.
+
+use std::{path::Path, process::Command, time::Instant};
+
+use anyhow::{Context, Result};
+
+use crate::{cargo, install, paths, shell, tidy};
+
+/// Runs all steps.
+///
+/// # Errors
+/// When one fails.
+pub fn run() -> Result<()> {
+    let root = paths::root()?;
+    let begin = Instant::now();
+    step("format", || cargo::run(&root, &["fmt", "--all", "--check"]))?;
+    step("tidy", || tidy::check(&root))?;
+    step("build tools", install::build_tools)?;
+    step("lints", || lints(&root))?;
+    step("unit and property tests", || cargo::run(&root, &["test", "--release", "--workspace"]))?;
+    step("stock clients, bad input and power loss against three nodes", || conformance(&root))?;
+    println!("\nall steps passed in {:.0} s", begin.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Clippy over everything, with warnings as errors.
+///
+/// # Errors
+/// When there is a warning.
+pub fn lints(root: &Path) -> Result<()> {
+    cargo::run(root, &["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"])
+}
+
+/// Runs `work` under a heading and says how long it took.
+///
+/// # Errors
+/// When `work` fails.
+pub fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    println!("\n== {name}");
+    let begin = Instant::now();
+    work().with_context(|| format!("the step \"{name}\" failed"))?;
+    println!("== {name}: passed in {:.1} s", begin.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// The runner starts its own cluster and ends with the line `N passed, N failed`.
+fn conformance(root: &Path) -> Result<()> {
+    cargo::run(root, &["build", "--release", "--workspace", "--bins"])?;
+    let broker = cargo::binary("quorate")?;
+    shell::run(Command::new(cargo::binary("conformance")?).current_dir(root).arg("--broker").arg(broker))
+}

@@ -1,0 +1,34 @@
+//! `cargo xtask verify`: everything that can be said about the text without running it. Changes nothing.
+
+use anyhow::Result;
+
+use crate::{
+    cargo, install, paths, shell,
+    test::{lints, step},
+    tidy,
+};
+
+/// Runs all steps.
+///
+/// # Errors
+/// When one fails.
+pub fn run() -> Result<()> {
+    let root = paths::root()?;
+    step("format", || cargo::run(&root, &["fmt", "--all", "--check"]))?;
+    step("tidy", || tidy::check(&root))?;
+    step("lock file", || {
+        shell::quiet(&mut cargo::command(&root, &["metadata", "--locked", "--format-version", "1"])?)
+    })?;
+    if shell::which("cargo-deny").is_some() {
+        let args = ["deny", "--config", ".deny.toml", "check", "bans", "licenses", "sources"];
+        step("dependencies", || cargo::run(&root, &args))?;
+    } else {
+        println!("\n== dependencies\n== dependencies: skipped: no cargo-deny");
+    }
+    step("build tools", install::build_tools)?;
+    step("lints", || lints(&root))?;
+    step("documentation", || {
+        let mut doc = cargo::command(&root, &["doc", "--release", "--workspace", "--no-deps"])?;
+        shell::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
+    })
+}
