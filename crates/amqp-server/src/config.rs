@@ -18,6 +18,6 @@ pub struct Config {
 impl Config {
     /// The usual settings on that address.
     pub fn new(address: SocketAddr, connection: Arc<amqp_connection::Config>) -> Self {
-        Config { address, connection, connections_max: 65_536, shutdown_patience: Duration::from_secs(5) }
+        Config { address, connection, connections_max: 65_536, shutdown_patience: Duration::from_secs(2) }
     }
 }

@@ -58,6 +58,7 @@ impl Broker {
     pub fn attach(&self, groups: Arc<dyn Groups>, metadata: Arc<dyn Metadata>) {
         let is_first = self.replication.set(Replication { groups, metadata }).is_ok();
         debug_assert!(is_first, "a broker is attached once");
+        self.create_local_queues(&self.metadata().read());
     }
 
     /// Whether [`Broker::attach`] was called.
@@ -141,18 +142,32 @@ impl Broker {
         self.replication.get().expect("connections come after the broker is attached")
     }
 
-    /// Makes sure that a queue in this node's memory is there: it may have come by another node's death.
-    fn create_local_queues(&self, events: &[Event]) {
+    /// The machine in this node's memory gets the queues that metadata puts there (by another node's death, or before this
+    /// broker was attached), and loses those that metadata has lost.
+    fn follow_local_queues(&self, events: &[Event]) {
         let here = GroupId::local(self.config.node);
         let commands: Vec<Command> = events
             .iter()
             .filter_map(|event| match event {
-                Event::QueueDeclared { queue, group, .. } if *group == here => Some(*queue),
+                Event::QueueDeclared { queue, group, .. } if *group == here => Some(create(*queue)),
+                Event::QueueDeleted { queue, group, .. } if *group == here => {
+                    Some(Command::DeleteQueue { queue: *queue, if_unused: false, if_empty: false })
+                }
                 _ => None,
             })
-            .map(|queue| Command::CreateQueue { queue, config: queue::QueueConfig::default() })
             .collect();
         self.submit_unanswered(here, commands);
+        for event in events {
+            if let Event::QueueDeleted { queue, .. } = event {
+                self.registry.queue_gone(*queue);
+            }
+        }
+    }
+
+    fn create_local_queues(&self, machine: &Machine) {
+        let here = GroupId::local(self.config.node);
+        let of_this_start = machine.queues_in_group(here).filter(|queue| queue.home == self.config.home());
+        self.submit_unanswered(here, of_this_start.map(|queue| create(queue.id)).collect());
     }
 
     fn submit_unanswered(&self, group: GroupId, commands: Vec<Command>) {
@@ -170,12 +185,12 @@ impl Sessions for Broker {
     }
 
     fn deliver(&self, delivery: SessionDelivery) {
-        self.registry.post(delivery.consumer.session, Mail::Delivery(delivery));
+        let session = delivery.consumer.session;
+        self.registry.post(session, |to| Mail::Delivery { to, delivery });
     }
 
     fn cancelled(&self, consumer: ConsumerKey, _queue: QueueId) {
-        let mail = Mail::Cancelled { session: consumer.session, number: consumer.number };
-        self.registry.post(consumer.session, mail);
+        self.registry.post(consumer.session, |to| Mail::Cancelled { to, number: consumer.number });
     }
 
     fn sessions_lost(&self, group: GroupId) {
@@ -190,13 +205,18 @@ impl MetadataObserver for Broker {
         if events.iter().any(concerns_access) {
             self.access.changed();
         }
-        self.create_local_queues(events);
+        self.follow_local_queues(events);
     }
 
     fn replaced(&self, machine: &Machine) {
         self.tables.rebuild(machine);
         self.access.changed();
+        self.create_local_queues(machine);
     }
+}
+
+fn create(queue: QueueId) -> Command {
+    Command::CreateQueue { queue, config: queue::QueueConfig::default() }
 }
 
 fn concerns_access(event: &Event) -> bool {

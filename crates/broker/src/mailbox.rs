@@ -11,24 +11,38 @@ use types::{GroupId, SessionId};
 
 use crate::completion::Completion;
 
+/// Where mail goes within a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Address {
+    /// The channel.
+    pub(crate) channel: u16,
+    /// Its session: another may have taken the channel's number.
+    pub(crate) session: SessionId,
+}
+
 /// One thing that came in for a connection.
 #[derive(Debug)]
 pub(crate) enum Mail {
     /// The answers to a chunk.
     Replied {
         /// The channel.
-        session: SessionId,
+        to: Address,
         /// Which chunk.
         token: u64,
         /// The answers.
         replies: ChunkReplies,
     },
     /// Messages for a consumer.
-    Delivery(SessionDelivery),
+    Delivery {
+        /// The channel.
+        to: Address,
+        /// The messages.
+        delivery: SessionDelivery,
+    },
     /// A consumer's queue is gone.
     Cancelled {
         /// The channel.
-        session: SessionId,
+        to: Address,
         /// The consumer's number.
         number: u32,
     },
@@ -37,7 +51,7 @@ pub(crate) enum Mail {
     /// A change of metadata that a channel waits for is done.
     Completed {
         /// The channel.
-        session: SessionId,
+        to: Address,
         /// How it ended.
         completion: Completion,
     },

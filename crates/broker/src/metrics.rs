@@ -111,9 +111,8 @@ pub(crate) fn consumer_added() {
     gauge!(CONSUMERS).increment(1.0);
 }
 
-pub(crate) fn consumers_removed(count: usize) {
-    let count = u32::try_from(count).unwrap_or(u32::MAX);
-    gauge!(CONSUMERS).decrement(f64::from(count));
+pub(crate) fn consumer_removed() {
+    gauge!(CONSUMERS).decrement(1.0);
 }
 
 pub(crate) fn login_refused() {

@@ -11,9 +11,9 @@ use std::{
 use parking_lot::{Mutex, RwLock};
 use replication::ChunkReplies;
 use tokio::sync::oneshot;
-use types::{NodeId, SessionId};
+use types::{ConsumerKey, GroupId, NodeId, QueueId, SessionId};
 
-use crate::mailbox::{Mail, Mailbox};
+use crate::mailbox::{Address, Mail, Mailbox};
 
 /// Locks are split so that connections do not meet at one.
 const SHARDS: usize = 16;
@@ -22,8 +22,8 @@ const SHARD_COUNT: u64 = 16;
 /// Who gets a session's mail.
 #[derive(Debug)]
 enum Recipient {
-    /// An open channel's connection.
-    Connection(Arc<Mailbox>),
+    /// An open channel: its connection and its number there.
+    Channel(Arc<Mailbox>, u16),
     /// Tasks that wait for the answers to the session's last chunks; nothing else matters to them.
     Waiters(Vec<Option<oneshot::Sender<ChunkReplies>>>),
 }
@@ -35,6 +35,8 @@ pub(crate) struct Registry {
     next_serial: AtomicU64,
     shards: [Mutex<HashMap<u64, Recipient>>; SHARDS],
     mailboxes: RwLock<HashMap<u64, Arc<Mailbox>>>,
+    /// Consumers of queues in the memory of other nodes.
+    watchers: Mutex<HashMap<QueueId, Vec<ConsumerKey>>>,
 }
 
 impl Registry {
@@ -45,13 +47,14 @@ impl Registry {
             next_serial: AtomicU64::new(serial_base),
             shards: Default::default(),
             mailboxes: RwLock::default(),
+            watchers: Mutex::default(),
         }
     }
 
-    /// A new session whose mail goes to `mailbox`.
-    pub(crate) fn open(&self, mailbox: Arc<Mailbox>) -> SessionId {
+    /// A new session, of that channel of the connection with that mailbox.
+    pub(crate) fn open(&self, mailbox: Arc<Mailbox>, channel: u16) -> SessionId {
         let session = self.unheard();
-        self.shard(session).lock().insert(session.serial, Recipient::Connection(mailbox));
+        self.shard(session).lock().insert(session.serial, Recipient::Channel(mailbox, channel));
         session
     }
 
@@ -87,15 +90,15 @@ impl Registry {
     }
 
     /// Gives a mail to the session's connection. Mail for a session that is over is dropped.
-    pub(crate) fn post(&self, session: SessionId, mail: Mail) {
+    pub(crate) fn post(&self, session: SessionId, mail: impl FnOnce(Address) -> Mail) {
         if session.node != self.node {
             return;
         }
-        let mailbox = match self.shard(session).lock().get(&session.serial) {
-            Some(Recipient::Connection(mailbox)) => Arc::clone(mailbox),
+        let (mailbox, channel) = match self.shard(session).lock().get(&session.serial) {
+            Some(Recipient::Channel(mailbox, channel)) => (Arc::clone(mailbox), *channel),
             Some(Recipient::Waiters(_)) | None => return,
         };
-        mailbox.push(mail);
+        mailbox.push(mail(Address { channel, session }));
     }
 
     /// Gives the answers to a chunk to whoever waits for them.
@@ -105,10 +108,10 @@ impl Registry {
         }
         let mut shard = self.shard(session).lock();
         match shard.get_mut(&session.serial) {
-            Some(Recipient::Connection(mailbox)) => {
-                let mailbox = Arc::clone(mailbox);
+            Some(Recipient::Channel(mailbox, channel)) => {
+                let (mailbox, to) = (Arc::clone(mailbox), Address { channel: *channel, session });
                 drop(shard);
-                mailbox.push(Mail::Replied { session, token, replies });
+                mailbox.push(Mail::Replied { to, token, replies });
             }
             Some(Recipient::Waiters(waiters)) => {
                 let waiter = waiters.iter_mut().enumerate().find(|(at, _)| waiter_token(*at) == token);
@@ -121,6 +124,40 @@ impl Registry {
                 }
             }
             None => {}
+        }
+    }
+
+    /// Whether the queue is in the memory of another node, which cannot cancel its consumers when it dies.
+    fn is_elsewhere(&self, group: GroupId) -> bool {
+        group.local_node().is_some_and(|node| node != self.node)
+    }
+
+    /// The consumer is to be told when metadata loses its queue.
+    pub(crate) fn watch(&self, queue: QueueId, group: GroupId, consumer: ConsumerKey) {
+        if self.is_elsewhere(group) {
+            self.watchers.lock().entry(queue).or_default().push(consumer);
+        }
+    }
+
+    /// The consumer is over.
+    pub(crate) fn unwatch(&self, queue: QueueId, group: GroupId, consumer: ConsumerKey) {
+        if !self.is_elsewhere(group) {
+            return;
+        }
+        let mut watchers = self.watchers.lock();
+        if let Some(of_queue) = watchers.get_mut(&queue) {
+            of_queue.retain(|there| *there != consumer);
+            if of_queue.is_empty() {
+                watchers.remove(&queue);
+            }
+        }
+    }
+
+    /// A queue is gone from metadata: its watchers are told.
+    pub(crate) fn queue_gone(&self, queue: QueueId) {
+        let watchers = self.watchers.lock().remove(&queue).unwrap_or_default();
+        for ConsumerKey { session, number } in watchers {
+            self.post(session, |to| Mail::Cancelled { to, number });
         }
     }
 

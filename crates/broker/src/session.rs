@@ -34,7 +34,7 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use amqp_codec::ReplyCode;
 use amqp_connection::{Connection, Event};
-use types::{GroupId, SessionId};
+use types::GroupId;
 
 use self::{
     channel::{Caller, Channel},
@@ -44,7 +44,7 @@ use crate::{
     broker::Broker,
     cleanup,
     failure::Failure,
-    mailbox::{Mail, Mailbox},
+    mailbox::{Address, Mail, Mailbox},
     metrics,
 };
 
@@ -123,9 +123,12 @@ impl ConnectionSession {
     /// batch of events or mail, and when output was written.
     pub fn flush(&mut self, conn: &mut Connection) {
         let mut cx = Context { shared: &mut self.shared, conn };
-        for channel in self.channels.values_mut().filter(|channel| channel.has_work()) {
-            channel.send_all_waiting(&mut cx);
-            channel.grant_credit(&mut cx);
+        for number in std::mem::take(&mut cx.shared.busy) {
+            if let Some(channel) = self.channels.get_mut(&number) {
+                channel.send_all_waiting(&mut cx);
+                channel.grant_credit(cx.shared);
+                channel.rest(cx.shared);
+            }
         }
         for number in std::mem::take(&mut cx.shared.dirty) {
             if let Some(channel) = self.channels.get_mut(&number) {
@@ -168,18 +171,17 @@ impl ConnectionSession {
 
     fn on_one_mail(&mut self, conn: &mut Connection, mail: Mail) {
         match mail {
-            Mail::Replied { session, token, replies } => {
-                self.with_channel(conn, session, |channel, cx| channel.replied(cx, token, replies));
+            Mail::Replied { to, token, replies } => {
+                self.with_channel(conn, to, |channel, cx| channel.replied(cx, token, replies));
             }
-            Mail::Delivery(delivery) => {
-                let session = delivery.consumer.session;
-                self.with_channel(conn, session, |channel, cx| channel.deliver(cx, delivery));
+            Mail::Delivery { to, delivery } => {
+                self.with_channel(conn, to, |channel, cx| channel.deliver(cx, delivery));
             }
-            Mail::Cancelled { session, number } => {
-                self.with_channel(conn, session, |channel, cx| channel.cancelled(cx, number));
+            Mail::Cancelled { to, number } => {
+                self.with_channel(conn, to, |channel, cx| channel.cancelled(cx, number));
             }
-            Mail::Completed { session, completion } => {
-                self.with_channel(conn, session, |channel, cx| channel.completed(cx, completion));
+            Mail::Completed { to, completion } => {
+                self.with_channel(conn, to, |channel, cx| channel.completed(cx, completion));
             }
             Mail::SessionsLost(group) => self.on_sessions_lost(conn, group),
             Mail::AlarmChanged => self.shared.follow_alarm(conn),
@@ -188,20 +190,16 @@ impl ConnectionSession {
         }
     }
 
-    fn with_channel(
-        &mut self,
-        conn: &mut Connection,
-        session: SessionId,
-        act: impl FnOnce(&mut Channel, &mut Context<'_>),
-    ) {
-        let all = self.channels.values_mut().chain(&mut self.lingering);
-        if let Some(channel) = all.into_iter().find(|channel| channel.session == session) {
+    fn with_channel(&mut self, conn: &mut Connection, to: Address, act: impl FnOnce(&mut Channel, &mut Context<'_>)) {
+        let open = self.channels.get_mut(&to.channel).filter(|channel| channel.session == to.session);
+        let channel = open.or_else(|| self.lingering.iter_mut().find(|channel| channel.session == to.session));
+        if let Some(channel) = channel {
             act(channel, &mut Context { shared: &mut self.shared, conn });
         }
     }
 
     fn open_channel(&mut self, number: u16) {
-        let session = self.shared.broker.registry().open(Arc::clone(&self.shared.mailbox));
+        let session = self.shared.broker.registry().open(Arc::clone(&self.shared.mailbox), number);
         self.channels.insert(number, Channel::new(number, session));
         metrics::channel_opened();
     }

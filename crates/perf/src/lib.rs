@@ -1,11 +1,11 @@
 //! `quorate perf`: a load generator for AMQP 0-9-1 brokers, with a client built for measuring.
 //!
-//! A run has publishers and consumers ([`publisher`], [`consumer`]: a task each, with a socket that they poll themselves),
-//! which a [`crew`] puts on threads of its own and a [`stage`] leads through their phases. What they count goes to
-//! [`stats`] and, message by message, into the books ([`ledger`]), from which [`report`] draws its conclusions.
+//! A run has publishers and consumers (`publisher`, `consumer`: a task each, with a socket that they poll themselves),
+//! which a `crew` puts on threads of its own and a `stage` leads through their phases. What they count goes to
+//! `stats` and, message by message, into the books (`ledger`), from which `report` draws its conclusions.
 //!
 //! The generator often shares two cores with three brokers, so a message costs it well below a microsecond: publishes are
-//! encoded once and stamped in place ([`burst`]), confirms and deliveries are read where they lie ([`scan`]), and clocks,
+//! encoded once and stamped in place (`burst`), confirms and deliveries are read where they lie (`scan`), and clocks,
 //! locks and system calls are used once per batch.
 //!
 //! Architecture invariant: it knows the broker only through AMQP; nothing here depends on how Quorate is built, so that other

@@ -38,8 +38,13 @@ def parameters(node):
 
 def leader_of(node, queue):
     url = f"http://{node['http']}/quorate/v1/queues/%2F/{queue}"
-    with urllib.request.urlopen(url, timeout=5) as answer:
-        return json.load(answer)["leader"]
+    for _ in range(50):
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            leader = json.load(answer)["leader"]
+        if leader:  # none while one is being elected
+            return leader
+        time.sleep(0.1)
+    raise RuntimeError(f"nobody leads the queue {queue}")
 
 
 class Publisher:

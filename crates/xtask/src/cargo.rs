@@ -38,13 +38,16 @@ pub fn run(root: &Path, args: &[&str]) -> Result<()> {
     shell::run(&mut command(root, args)?)
 }
 
-/// Installs what the build needs, builds the binary `quorate`, and returns where it is.
+/// Installs what the build needs, builds the binaries, and returns where `quorate` is.
+///
+/// The whole workspace is named, as the tests do: with a single package, cargo would choose other features for shared
+/// dependencies and compile half of them once more.
 ///
 /// # Errors
 /// When something is missing and cannot be installed, or the build fails.
 pub fn build_broker(root: &Path) -> Result<PathBuf> {
     install::build_tools()?;
-    run(root, &["build", "--release", "--package", "node"])?;
+    run(root, &["build", "--release", "--workspace", "--bins"])?;
     binary("quorate")
 }
 

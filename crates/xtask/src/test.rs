@@ -45,7 +45,6 @@ pub fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
 
 /// The runner starts its own cluster and ends with the line `N passed, N failed`.
 fn conformance(root: &Path) -> Result<()> {
-    cargo::run(root, &["build", "--release", "--workspace", "--bins"])?;
-    let broker = cargo::binary("quorate")?;
+    let broker = cargo::build_broker(root)?;
     shell::run(Command::new(cargo::binary("conformance")?).current_dir(root).arg("--broker").arg(broker))
 }

@@ -23,7 +23,9 @@ const LONG_FILE_LINES: usize = 400;
 /// # Errors
 /// When a rule is broken.
 pub fn run() -> Result<()> {
-    check(&paths::root()?)
+    check(&paths::root()?)?;
+    println!("tidy");
+    Ok(())
 }
 
 /// Checks the checkout at `root`; shows its long files.

@@ -3,7 +3,12 @@
 use replication::ChunkReplies;
 use types::SeqRange;
 
-use super::{channel::Channel, chunk::PendingChunk, shared::Context};
+use super::{
+    channel::{Caller, Channel},
+    chunk::PendingChunk,
+    shared::Context,
+};
+use crate::failure::Failure;
 
 impl Channel {
     /// A chunk is answered: publishes are confirmed, the channel's operation goes on.
@@ -12,6 +17,11 @@ impl Channel {
         cx.shared.in_flight_bytes -= chunk.bytes;
         let is_done = replies != ChunkReplies::Unavailable;
         self.confirm(cx, &mut chunk, is_done);
+        if !is_done && self.holding.contains(&chunk.group) && !self.has_failed {
+            // Deliveries will not come, and what was settled may come again: the client must know.
+            self.fail(cx, &Failure::internal("the queue is not available"), Caller::default());
+            return;
+        }
         let Some(expected) = chunk.expected else { return };
         match replies {
             ChunkReplies::Applied(answers) => match answers.into_iter().nth(expected) {

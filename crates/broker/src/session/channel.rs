@@ -9,7 +9,7 @@ use amqp_codec::methods::Method;
 use amqp_connection::Event;
 use queue::Command;
 use tracing::debug;
-use types::{GroupId, QueueId, SessionId, ShortStr};
+use types::{ConsumerKey, GroupId, QueueId, SessionId, ShortStr};
 
 use super::{
     chunk::PendingChunk,
@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     failure::{Failure, Scope},
+    mailbox::Address,
     metrics,
 };
 
@@ -64,6 +65,8 @@ pub(crate) struct Channel {
     pub(crate) last_route: Option<Arc<Route>>,
     /// The groups in which the session has consumers or holds messages.
     pub(crate) holding: Vec<GroupId>,
+    /// Whether the next flush looks at it.
+    is_busy: bool,
     backlog: VecDeque<Event>,
     backlog_bytes: usize,
     next_token: u64,
@@ -91,6 +94,7 @@ impl Channel {
             routes: RouteCache::default(),
             last_route: None,
             holding: Vec::new(),
+            is_busy: false,
             backlog: VecDeque::new(),
             backlog_bytes: 0,
             next_token: 0,
@@ -129,9 +133,30 @@ impl Channel {
         self.operation.is_none() && self.backlog.is_empty()
     }
 
-    /// Whether a flush may find something to do, beside chunks.
-    pub(crate) fn has_work(&self) -> bool {
-        self.waiting > 0 || !self.credit_due.is_empty()
+    /// Where mail for the channel goes.
+    pub(crate) fn address(&self) -> Address {
+        Address { channel: self.number, session: self.session }
+    }
+
+    /// One of its consumers.
+    pub(crate) fn key(&self, number: u32) -> ConsumerKey {
+        ConsumerKey { session: self.session, number }
+    }
+
+    /// The next flush may find something to do, beside chunks.
+    pub(crate) fn has_work(&mut self, shared: &mut Shared) {
+        if !self.is_busy {
+            self.is_busy = true;
+            shared.busy.push(self.number);
+        }
+    }
+
+    /// A flush has done what it found.
+    pub(crate) fn rest(&mut self, shared: &mut Shared) {
+        self.is_busy = self.waiting > 0;
+        if self.is_busy {
+            shared.busy.push(self.number);
+        }
     }
 
     /// Whether the session has something in the group that it does not know the fate of when the group forgets it.

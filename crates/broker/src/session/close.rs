@@ -50,10 +50,9 @@ impl Channel {
     /// Takes all consumers out; returns the queues that may have lost their last one.
     fn end_consumers(&mut self, shared: &mut Shared) -> BTreeMap<GroupId, Vec<QueueId>> {
         let numbers: Vec<u32> = self.consumers.iter().map(|(number, _)| number).collect();
-        metrics::consumers_removed(numbers.len());
         let mut deletes: BTreeMap<GroupId, Vec<QueueId>> = BTreeMap::new();
         for number in numbers {
-            let Some(consumer) = self.consumers.remove(number) else { continue };
+            let Some(consumer) = self.forget_consumer(shared, number) else { continue };
             if consumer.auto_delete {
                 let queues = deletes.entry(consumer.group).or_default();
                 if !queues.contains(&consumer.queue) {

@@ -11,7 +11,8 @@ use super::{
     channel::{Caller, Channel},
     consumer::{Consumer, CreditWindow},
     operation::{Detaching, Place, Step, no_queue_or, refused},
-    shared::Context,
+    shared::{Context, Shared},
+    unsupported,
 };
 use crate::{
     failure::{self, Failure},
@@ -34,6 +35,7 @@ impl Channel {
         if most != 0 && self.consumers.len() >= most {
             return Err(Failure::not_allowed(format!("reached maximum ({most}) of consumers per channel")));
         }
+        unsupported::check_consume(&consume)?;
         let name = self.named_or_last(&consume.queue)?;
         cx.shared.check(Access::Read, Kind::Queue, &name)?;
         let (place, auto_delete) = {
@@ -64,6 +66,7 @@ impl Channel {
             credit,
         });
         metrics::consumer_added();
+        cx.shared.broker.registry().watch(place.queue, place.group, self.key(number));
         self.holds_in(place.group);
         self.begin(cx, caller, Step::Attach { number, place, name, options, no_wait: consume.no_wait });
         Ok(())
@@ -79,7 +82,7 @@ impl Channel {
         reply: &Reply,
     ) -> Result<(), Failure> {
         if *reply != Reply::Done {
-            self.forget_consumer(number);
+            self.forget_consumer(cx.shared, number);
             return Err(match reply {
                 Reply::Refused(Refusal::ExclusiveUse) => Failure::exclusive_use(name, &cx.shared.vhost),
                 other => no_queue_or(cx, name, other),
@@ -89,7 +92,7 @@ impl Channel {
             consumer.is_active = true;
             let consumer_tag = consumer.tag.clone();
             self.answer(cx, no_wait, basic::ConsumeOk { consumer_tag });
-            self.send_waiting(cx, number);
+            self.has_work(cx.shared);
         }
         Ok(())
     }
@@ -143,16 +146,17 @@ impl Channel {
 
     /// Takes a consumer out; whether its queue goes with its last consumer.
     fn end_consumer(&mut self, cx: &mut Context<'_>, number: u32) -> bool {
-        let Some(mut consumer) = self.forget_consumer(number) else { return false };
+        let Some(mut consumer) = self.forget_consumer(cx.shared, number) else { return false };
         let auto_delete = consumer.auto_delete;
         self.send_settled(cx, number, &mut consumer);
         self.give_back_waiting(cx.shared, number, consumer);
         auto_delete
     }
 
-    fn forget_consumer(&mut self, number: u32) -> Option<Consumer> {
+    pub(crate) fn forget_consumer(&mut self, shared: &Shared, number: u32) -> Option<Consumer> {
         let consumer = self.consumers.remove(number)?;
-        metrics::consumers_removed(1);
+        shared.broker.registry().unwatch(consumer.queue, consumer.group, self.key(number));
+        metrics::consumer_removed();
         Some(consumer)
     }
 }
@@ -160,8 +164,7 @@ impl Channel {
 fn check_arguments(arguments: &FieldTable, name: &ShortStr, vhost: &ShortStr) -> Result<(), Failure> {
     let Some(priority) = arguments.get("x-priority") else { return Ok(()) };
     match priority.as_i64() {
-        Some(0) => Ok(()),
-        Some(_) => Err(Failure::not_implemented("consumer priorities (x-priority) are not supported yet")),
+        Some(_) => Ok(()),
         None => Err(Failure::precondition(format!(
             "invalid arg 'x-priority' for {}: \"expected integer, got {}\"",
             failure::queue(name, vhost),

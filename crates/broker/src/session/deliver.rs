@@ -38,6 +38,9 @@ impl Channel {
             }
         }
         self.send_waiting(cx, number);
+        if self.waiting > 0 || !self.credit_due.is_empty() {
+            self.has_work(cx.shared);
+        }
     }
 
     /// Sends what waits, to all consumers in turn, until the client may not or does not take more.
@@ -85,12 +88,12 @@ impl Channel {
     }
 
     /// Grants credit to the consumers that have used half of theirs.
-    pub(crate) fn grant_credit(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn grant_credit(&mut self, shared: &mut Shared) {
         for number in std::mem::take(&mut self.credit_due) {
             let Some(consumer) = self.consumers.get_mut(number) else { continue };
             let (queue, group) = (consumer.queue, consumer.group);
             if let Some(up_to) = consumer.credit.as_mut().and_then(|credit| credit.grant()) {
-                self.chunk(cx.shared, group).credit(queue, number, up_to);
+                self.chunk(shared, group).credit(queue, number, up_to);
             }
         }
     }

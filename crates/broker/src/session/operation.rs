@@ -175,7 +175,7 @@ impl Channel {
     /// Begins a step that waits for a change of metadata.
     pub(crate) fn propose(&mut self, cx: &mut Context<'_>, caller: Caller, command: metadata::Command, step: Step) {
         self.operation = Some(Operation { caller, step });
-        crate::completion::propose(&cx.shared.broker, &cx.shared.mailbox, self.session, command);
+        crate::completion::propose(&cx.shared.broker, &cx.shared.mailbox, self.address(), command);
     }
 
     /// A group has answered what the operation waits for.

@@ -17,8 +17,8 @@ use super::{
 use crate::failure::{self, Failure};
 
 /// Bits of the property flags (AMQP 0-9-1 §4.2.6.1) whose properties are looked at.
-const EXPIRATION_FLAG: u8 = 0x01; // of the first byte
-const USER_ID_FLAG: u8 = 0x10; // of the second byte
+const EXPIRATION_OR_REPLY_TO: u8 = 0x03; // of the first byte
+const USER_ID: u8 = 0x10; // of the second byte
 
 impl Channel {
     /// Takes a message.
@@ -30,7 +30,7 @@ impl Channel {
             None => self.find_route(cx.shared, publish)?,
         };
         if let [first, second, ..] = publish.properties[..]
-            && (first & EXPIRATION_FLAG != 0 || second & USER_ID_FLAG != 0)
+            && (first & EXPIRATION_OR_REPLY_TO != 0 || second & USER_ID != 0)
         {
             check_properties(cx.shared, publish)?;
         }
@@ -128,6 +128,10 @@ impl Channel {
 fn check_properties(shared: &Shared, publish: &Publish) -> Result<(), Failure> {
     // The connection has checked the layout; what cannot be read is not there.
     let Ok(view) = PropertiesView::new(&publish.properties) else { return Ok(()) };
+    if view.reply_to().is_some_and(|reply_to| reply_to == "amq.rabbitmq.reply-to") {
+        // Nobody can consume from it yet.
+        return Err(Failure::precondition("fast reply consumer does not exist"));
+    }
     if let Some(expiration) = view.expiration() {
         expiration::check(&expiration)?;
     }

@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) backlog_bytes: usize,
     /// The channels with something to submit.
     pub(crate) dirty: Vec<u16>,
+    /// The channels with something to send, or credit to grant.
+    pub(crate) busy: Vec<u16>,
     /// Whether the client has published: only such connections are blocked by an alarm.
     pub(crate) has_published: bool,
     /// Whether the client was told to be blocked.
@@ -81,6 +83,7 @@ impl Shared {
             in_flight_bytes: 0,
             backlog_bytes: 0,
             dirty: Vec::new(),
+            busy: Vec::new(),
             has_published: false,
             is_blocked: false,
             routes: Routes::new(),

@@ -1,6 +1,7 @@
 //! What clients may ask for and this broker does not do yet: refused in so many words, never ignored in silence. Arguments that
 //! are not in this list and that no feature knows are accepted and mean nothing, as in RabbitMQ.
 
+use amqp_codec::methods::basic;
 use types::{FieldTable, FieldValue};
 
 use crate::failure::Failure;
@@ -28,5 +29,16 @@ pub(crate) fn check_queue_arguments(arguments: &FieldTable) -> Result<(), Failur
     match QUEUE_ARGUMENTS.iter().find(asked) {
         Some(name) => Err(Failure::not_implemented(format!("queue argument '{name}' is not supported yet"))),
         None => Ok(()),
+    }
+}
+
+/// Refuses a consumer that cannot be had.
+pub(crate) fn check_consume(consume: &basic::Consume) -> Result<(), Failure> {
+    if consume.queue == "amq.rabbitmq.reply-to" {
+        return Err(Failure::not_implemented("direct reply-to is not supported yet"));
+    }
+    match consume.arguments.get("x-priority").and_then(FieldValue::as_i64) {
+        None | Some(0) => Ok(()),
+        Some(_) => Err(Failure::not_implemented("consumer priorities (x-priority) are not supported yet")),
     }
 }

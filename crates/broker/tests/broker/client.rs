@@ -114,24 +114,24 @@ impl Client {
 
     /// Publishes a message on channel 1.
     pub(crate) fn publish(&mut self, exchange: &str, routing_key: &str, body: &str) {
-        self.publish_with(1, exchange, routing_key, false, &BasicProperties::default(), body);
+        self.publish_with(exchange, routing_key, false, &BasicProperties::default(), body);
         self.work();
     }
 
     /// Appends a publish without having it acted on.
     pub(crate) fn batch_publish(&mut self, exchange: &str, routing_key: &str, body: &str) {
-        self.publish_with(1, exchange, routing_key, false, &BasicProperties::default(), body);
+        self.publish_with(exchange, routing_key, false, &BasicProperties::default(), body);
     }
 
     /// Publishes a message on channel 1 that is to come back when no queue takes it.
     pub(crate) fn publish_mandatory(&mut self, exchange: &str, routing_key: &str, body: &str) {
-        self.publish_with(1, exchange, routing_key, true, &BasicProperties::default(), body);
+        self.publish_with(exchange, routing_key, true, &BasicProperties::default(), body);
         self.work();
     }
 
+    /// Appends a publish on channel 1 without having it acted on.
     pub(crate) fn publish_with(
         &mut self,
-        channel: u16,
         exchange: &str,
         routing_key: &str,
         mandatory: bool,
@@ -140,11 +140,11 @@ impl Client {
     ) {
         let publish =
             basic::Publish { exchange: short(exchange), routing_key: short(routing_key), mandatory, immediate: false };
-        frame::encode_method(&mut self.input, channel, &publish);
+        frame::encode_method(&mut self.input, 1, &publish);
         let size = u64::try_from(body.len()).unwrap();
-        frame::encode_content_header(&mut self.input, channel, 60, size, &properties.to_bytes());
+        frame::encode_content_header(&mut self.input, 1, 60, size, &properties.to_bytes());
         if !body.is_empty() {
-            self.input.extend_from_slice(&frame::body_frame_prefix(channel, u32::try_from(body.len()).unwrap()));
+            self.input.extend_from_slice(&frame::body_frame_prefix(1, u32::try_from(body.len()).unwrap()));
             self.input.extend_from_slice(body.as_bytes());
             self.input.extend_from_slice(&[0xCE]);
         }

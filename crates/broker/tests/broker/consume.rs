@@ -77,6 +77,24 @@ async fn a_priority_must_be_a_number() {
 }
 
 #[tokio::test]
+async fn what_consumers_cannot_have_yet_is_refused() {
+    let (_fake, broker) = Fake::start();
+    let priority = FieldTable(vec![(short("x-priority"), FieldValue::I32(5))]);
+    for (consume, text) in [
+        (consume("amq.rabbitmq.reply-to", "c"), "direct reply-to is not supported yet"),
+        (
+            basic::Consume { arguments: priority, ..consume("q", "c") },
+            "consumer priorities (x-priority) are not supported yet",
+        ),
+    ] {
+        let mut client = Client::connect(&broker).await;
+        client.declare("q").await;
+        client.send(1, consume);
+        client.expect_connection_error(ReplyCode::NotImplemented, text).await;
+    }
+}
+
+#[tokio::test]
 async fn a_cancelled_consumer_gets_no_more_and_keeps_what_it_holds() {
     let (_fake, broker) = Fake::start();
     let mut client = Client::connect(&broker).await;

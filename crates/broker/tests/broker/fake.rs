@@ -71,7 +71,8 @@ impl Fake {
         configure(&mut config);
         let broker = Broker::new(config);
         fake.broker.set(Arc::downgrade(&broker)).unwrap();
-        broker.attach(Arc::clone(&fake) as Arc<dyn Groups>, Arc::clone(&fake) as Arc<dyn Metadata>);
+        let (groups, metadata): (Arc<dyn Groups>, Arc<dyn Metadata>) = (fake.clone(), fake.clone());
+        broker.attach(groups, metadata);
         fake.change(metadata::Command::Bootstrap(Bootstrap {
             vhost: ShortStr::from_static("/"),
             user: ShortStr::from_static("guest"),
@@ -112,6 +113,15 @@ impl Fake {
             drop(outcome);
             let Submitted { session, token, .. } = submitted;
             self.reissue(group);
+            self.broker().replied(session, group, token, ChunkReplies::AppliedUnanswered);
+        }
+    }
+
+    /// Applies what was kept, with all answers lost.
+    pub(crate) fn release_without_answers(&self) {
+        for submitted in self.take_held() {
+            self.commit(&submitted);
+            let Submitted { session, token, group, .. } = submitted;
             self.broker().replied(session, group, token, ChunkReplies::AppliedUnanswered);
         }
     }

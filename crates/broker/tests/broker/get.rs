@@ -89,3 +89,20 @@ async fn a_fetched_message_that_is_sent_again_is_not_given_twice() {
     client.send(1, get("q"));
     client.expect::<basic::GetEmpty>().await;
 }
+
+#[tokio::test]
+async fn a_fetched_message_whose_answer_was_lost_for_good_goes_back_when_another_is_fetched() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    client.declare("q").await;
+    client.publish("", "q", "m");
+    client.publish("", "q", "n");
+    fake.hold();
+    client.send(1, get("q"));
+    fake.release_without_answers();
+    let heard = client.hear().await;
+    assert_eq!(heard.body, "n");
+    client.send(1, get("q"));
+    let heard = client.hear().await;
+    assert_eq!(heard.body, "m");
+}

@@ -28,7 +28,7 @@ async fn a_message_comes_to_its_consumer_as_it_was_published() {
     client.consume("q", "c").await;
     let properties =
         BasicProperties { content_type: Some(short("text/plain")), delivery_mode: Some(2), ..Default::default() };
-    client.publish_with(1, "", "q", false, &properties, "hello");
+    client.publish_with("", "q", false, &properties, "hello");
     client.work();
     let heard = client.hear().await;
     let deliver = match heard.method {
@@ -75,6 +75,22 @@ async fn a_message_for_several_queues_of_a_group_is_written_once() {
     assert_eq!(log[0].blob.slot_count(), 2);
     let [Command::Enqueue(enqueue)] = &log[0].commands[..] else { panic!("{:?}", log[0].commands) };
     assert_eq!(enqueue.runs.iter().map(|run| (run.first_slot, run.count)).collect::<Vec<_>>(), [(0, 2), (0, 2)]);
+}
+
+#[tokio::test]
+async fn messages_of_one_batch_for_several_queues_go_each_to_its_own() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    client.declare("a").await;
+    client.declare("b").await;
+    fake.clear_log();
+    for key in ["a", "b", "b", "a", "a", "a"] {
+        client.batch_publish("", key, key);
+    }
+    client.work();
+    assert_eq!(fake.log().len(), 1, "both queues are in the group that this node leads");
+    assert_eq!(client.declare("a").await.message_count, 4);
+    assert_eq!(client.declare("b").await.message_count, 2);
 }
 
 #[tokio::test]
@@ -125,11 +141,11 @@ async fn another_users_name_in_user_id_is_refused() {
     let mut client = Client::connect(&broker).await;
     client.declare("q").await;
     let own = BasicProperties { user_id: Some(short("guest")), ..Default::default() };
-    client.publish_with(1, "", "q", false, &own, "mine");
+    client.publish_with("", "q", false, &own, "mine");
     client.work();
     assert_eq!(client.declare("q").await.message_count, 1);
     let other = BasicProperties { user_id: Some(short("root")), ..Default::default() };
-    client.publish_with(1, "", "q", false, &other, "not mine");
+    client.publish_with("", "q", false, &other, "not mine");
     client.work();
     let text = "user_id property set to 'root' but authenticated user was 'guest'";
     client.expect_channel_error(ReplyCode::PreconditionFailed, text).await;
@@ -140,7 +156,7 @@ async fn an_expiration_that_is_no_number_is_refused() {
     let (_fake, broker) = Fake::start();
     let mut client = Client::connect(&broker).await;
     let properties = BasicProperties { expiration: Some(short("soon")), ..Default::default() };
-    client.publish_with(1, "", "q", false, &properties, "");
+    client.publish_with("", "q", false, &properties, "");
     client.work();
     let text = "invalid expiration 'soon': no_integer";
     client.expect_channel_error(ReplyCode::PreconditionFailed, text).await;
@@ -180,7 +196,7 @@ async fn a_headers_exchange_routes_each_message_by_its_own_headers() {
     client.expect::<queue::BindOk>().await;
     for headers in [wanted.clone(), FieldTable::default(), wanted] {
         let properties = BasicProperties { headers: Some(headers), ..Default::default() };
-        client.publish_with(1, "amq.headers", "", false, &properties, "m");
+        client.publish_with("amq.headers", "", false, &properties, "m");
     }
     client.work();
     assert_eq!(client.declare("q").await.message_count, 2);

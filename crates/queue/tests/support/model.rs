@@ -176,7 +176,8 @@ impl Model {
         let needed = self.references();
         effects.dead = self.blobs.iter().copied().filter(|blob| !needed.contains_key(blob)).collect();
         self.blobs.retain(|blob| needed.contains_key(blob));
-        effects.deliveries.sort_by_key(|(key, queue, seq, _)| (*key, *queue, *seq));
+        // Stable: what one consumer gets from a queue stays in order.
+        effects.deliveries.sort_by_key(|(key, queue, _, _)| (*key, *queue));
         effects
     }
 

@@ -28,7 +28,7 @@ pub(super) fn database(options: &Options) -> RocksOptions {
     // When the log is longer, the oldest memtables are flushed. Far above the memtables, so that `rlog`, which fills
     // slowly, is flushed for being full and not for this; it also bounds what a restart has to read.
     db.set_max_total_wal_size(as_u64((4 * memory).clamp(256 * MIB, 2048 * MIB)));
-    if std::env::var_os("QW").is_none() { db.set_wal_bytes_per_sync(as_u64(512 * KIB)); }
+    db.set_wal_bytes_per_sync(as_u64(512 * KIB));
     db.set_bytes_per_sync(as_u64(MIB));
     db.set_max_background_jobs(i32::from(options.background_jobs.max(2)));
     db.set_max_subcompactions(1);
