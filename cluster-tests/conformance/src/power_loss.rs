@@ -128,8 +128,8 @@ async fn compare(client: &RustClient, confirmed: &BTreeSet<Id>) -> Result<()> {
     let mut consumer = consume(&channel, QUEUE).await?;
     let mut seen = BTreeSet::new();
     let mut last = [None; PUBLISHERS];
-    for _ in 0..there {
-        let delivery = next(&mut consumer).await?;
+    for number in 0..there {
+        let delivery = next(&mut consumer).await.with_context(|| format!("{number} of {there} messages came"))?;
         let body = std::str::from_utf8(&delivery.data)?;
         let (publisher, number) = body.split_once(' ').context("a body that nobody published")?;
         let id: Id = (publisher.parse()?, number.parse()?);

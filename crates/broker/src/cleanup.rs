@@ -54,13 +54,8 @@ pub(crate) fn finish_auto_deletes(broker: &Arc<Broker>, auto_deletes: AutoDelete
 pub(crate) fn delete_exclusive(broker: &Arc<Broker>, connection: ConnectionId, done: impl FnOnce() + Send + 'static) {
     let broker = Arc::clone(broker);
     telemetry::spawn(TaskKind::Background, "exclusive-delete", async move {
-        let command = metadata::Command::DeleteExclusive { connection };
-        if let Some(metadata::Reply::Deleted { queues, .. }) = propose_patiently(&broker, command).await {
-            for (queue, group) in queues {
-                let delete = Command::DeleteQueue { queue, if_unused: false, if_empty: false };
-                broker.groups().submit(group, broker.registry().unheard(), 0, vec![delete], Blob::default());
-            }
-        }
+        // They are in this node's memory, whose machine follows metadata.
+        propose_patiently(&broker, metadata::Command::DeleteExclusive { connection }).await;
         done();
     });
 }

@@ -177,7 +177,7 @@ impl Default for LimitsSection {
 
 impl Default for LogSection {
     fn default() -> Self {
-        LogSection { filter: "info,openraft=warn".to_owned(), json: false }
+        LogSection { filter: "info,openraft=error".to_owned(), json: false }
     }
 }
 

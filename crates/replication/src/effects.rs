@@ -3,7 +3,10 @@
 //!
 //! One task per group, in log order. Apply holds back while too much waits here.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -22,8 +25,6 @@ use crate::{
 
 /// Outcomes that may wait; one per log entry, so together they refer to no more than that many entries' bodies.
 const WAITING_MAX: usize = 64;
-/// Blobs read from the store that are kept for the next outcomes: a backlog is drained entry by entry.
-const LOADED_MAX: usize = 16;
 
 /// What a leading machine wants done.
 #[derive(Debug)]
@@ -102,7 +103,8 @@ pub(crate) struct Effects {
     pub sessions: Arc<dyn Sessions>,
     pub client: Arc<GroupClient>,
     pub peers: Arc<Peers>,
-    pub loaded: VecDeque<(u64, Blob)>,
+    /// Blobs that the outcome in hand refers to; a backlog is drained entry by entry, so the next may want the last ones again.
+    pub blobs_at_hand: BTreeMap<u64, Blob>,
 }
 
 impl Effects {
@@ -147,49 +149,32 @@ impl Effects {
         }
     }
 
-    /// Reads blobs that the outcome refers to and that are not in memory.
+    /// Finds the blobs that the outcome refers to: in memory, or else in the store. They are held until the outcome is through,
+    /// whatever the entry cache lets go of meanwhile.
     async fn load(&mut self, outcome: &Outcome) {
-        let mut missing: Vec<u64> = Vec::new();
-        let mut want = |message: &MessageRef| {
-            if missing.last() != Some(&message.index) {
-                missing.push(message.index);
-            }
-        };
-        for delivery in &outcome.deliveries {
-            delivery.messages.iter().for_each(|delivered| want(&delivered.message));
-        }
-        for reply in &outcome.replies {
-            if let ChunkResult::Applied(replies) = &reply.result {
-                for reply in replies {
-                    if let Reply::Got(got) = reply {
-                        want(&got.message);
-                    }
-                }
+        let mut missing = Vec::new();
+        let mut blobs = BTreeMap::new();
+        for index in wanted(outcome) {
+            match self.cache.blob(index).or_else(|| self.blobs_at_hand.remove(&index)) {
+                Some(blob) => drop(blobs.insert(index, blob)),
+                None => missing.push(index),
             }
         }
-        missing.sort_unstable();
-        missing.dedup();
-        missing.retain(|index| self.cache.blob(*index).is_none() && !self.loaded.iter().any(|(at, _)| at == index));
+        self.blobs_at_hand = blobs;
         if missing.is_empty() {
-            self.trim(0);
             return;
         }
-        let (blobs, count) = (Arc::clone(&self.blobs), missing.len());
-        let read = move || missing.into_iter().map(|index| (index, blobs.read(index))).collect::<Vec<_>>();
+        let store = Arc::clone(&self.blobs);
+        let read = move || missing.into_iter().map(|index| (index, store.read(index))).collect::<Vec<_>>();
         match tokio::task::spawn_blocking(read).await {
-            Ok(blobs) => {
-                self.trim(count);
-                for (index, blob) in blobs {
-                    self.keep(index, blob);
-                }
-            }
+            Ok(blobs) => blobs.into_iter().for_each(|(index, blob)| self.keep(index, blob)),
             Err(error) => tracing::error!(group_id = %self.group, %error, "reading message bodies was interrupted"),
         }
     }
 
     fn keep(&mut self, index: u64, blob: Result<Option<Bytes>, storage::Error>) {
         match blob.map(|bytes| bytes.map(Blob::from_bytes)) {
-            Ok(Some(Ok(blob))) => self.loaded.push_back((index, blob)),
+            Ok(Some(Ok(blob))) => drop(self.blobs_at_hand.insert(index, blob)),
             Ok(Some(Err(error))) => {
                 tracing::error!(group_id = %self.group, index, %error, "message bodies of a log entry are damaged");
             }
@@ -198,16 +183,9 @@ impl Effects {
         }
     }
 
-    fn trim(&mut self, coming: usize) {
-        while !self.loaded.is_empty() && self.loaded.len() + coming > LOADED_MAX {
-            self.loaded.pop_front();
-        }
-    }
-
     fn record(&self, message: &MessageRef, last: &mut Option<(u64, Blob)>) -> Option<Bytes> {
         if last.as_ref().map(|(index, _)| *index) != Some(message.index) {
-            let loaded = || self.loaded.iter().find(|(at, _)| *at == message.index).map(|(_, blob)| blob.clone());
-            *last = self.cache.blob(message.index).or_else(loaded).map(|blob| (message.index, blob));
+            *last = self.blobs_at_hand.get(&message.index).map(|blob| (message.index, blob.clone()));
         }
         last.as_ref()?.1.record(message.slot).ok()
     }
@@ -270,4 +248,18 @@ impl Effects {
             self.peers.forward(node, wire::deliver(&delivery));
         }
     }
+}
+
+/// Log entries whose messages the outcome sends out.
+fn wanted(outcome: &Outcome) -> BTreeSet<u64> {
+    let delivered = outcome.deliveries.iter().flat_map(|delivery| &delivery.messages);
+    let fetched = outcome.replies.iter().flat_map(|reply| match &reply.result {
+        ChunkResult::Applied(replies) => replies.as_slice(),
+        ChunkResult::Duplicate | ChunkResult::Gap { .. } | ChunkResult::Fenced => &[],
+    });
+    let fetched = fetched.filter_map(|reply| match reply {
+        Reply::Got(got) => Some(got.message.index),
+        _ => None,
+    });
+    delivered.map(|delivered| delivered.message.index).chain(fetched).collect()
 }

@@ -1,7 +1,7 @@
 //! Replication of one node: its groups, its links, and what the broker sees of both.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     io,
     net::SocketAddr,
     sync::{
@@ -405,7 +405,7 @@ impl Inner {
             sessions: Arc::clone(&self.sessions),
             client: self.client(group),
             peers: Arc::clone(&self.peers),
-            loaded: VecDeque::new(),
+            blobs_at_hand: BTreeMap::new(),
         }
     }
 

@@ -77,9 +77,9 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     cluster.up(&binary)?;
     let result = measure(&cluster, args, &mut series);
     cluster.clean()?;
-    result?;
+    // What was measured before a failure is still worth seeing.
     println!("\n{}", table::render(&series));
-    Ok(())
+    result
 }
 
 fn measure(cluster: &Cluster, args: &BenchArgs, series: &mut [Series]) -> Result<()> {

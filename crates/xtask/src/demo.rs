@@ -3,7 +3,7 @@
 use std::{fs, process::Command};
 
 use anyhow::{Context, Result, bail, ensure};
-use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{Table, presets::UTF8_BORDERS_ONLY};
 use serde::Deserialize;
 
 use crate::{
@@ -74,7 +74,7 @@ fn restart(cluster: &Cluster) -> Result<()> {
 
 fn table(outcome: &Outcome) -> Table {
     let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY);
+    table.load_preset(UTF8_BORDERS_ONLY);
     let mut row = |what: &str, value: String| {
         table.add_row([what.to_owned(), value]);
     };

@@ -64,7 +64,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(below, beyond)| Step::Purge { below, beyond }),
         3 => prop::collection::vec(0..60_u64, 0..20).prop_map(Step::DeleteBlobs),
         1 => (0..300_u64, 256..300_u64).prop_map(|(from, count)| Step::DeleteBlobs((from..from + count).collect())),
-        2 => (0..4_u64, 1..6_u64).prop_map(|(above, count)| Step::PutBlobs { above, count }),
+        2 => (0..8_u64, 1..6_u64).prop_map(|(before, count)| Step::PutBlobs { before, count }),
         2 => (0..4_u64, prop::bool::weighted(0.2)).prop_map(|(segments, large)| Step::Checkpoint { segments, large }),
         1 => (0..6_u64, prop::collection::btree_set(0..500_u64, 0..8), prop::bool::weighted(0.2))
             .prop_map(|(above, live, large)| Step::Install { above, live: live.into_iter().collect(), large }),
@@ -122,8 +122,8 @@ impl Pair {
                 self.ends[group].purge(up_to);
             }
             Step::DeleteBlobs(indexes) => self.both(|s| s.delete_blobs(id, indexes.clone())),
-            Step::PutBlobs { above, count } => {
-                let from = end.next() + above;
+            Step::PutBlobs { before, count } => {
+                let from = (end.next() + 4).saturating_sub(*before);
                 let blobs: Vec<_> =
                     (from..from + count).map(|index| (index, Bytes::from(format!("staged {index} {salt}")))).collect();
                 self.both(|s| s.put_blobs(id, blobs.clone()));

@@ -96,14 +96,15 @@ fn an_installed_snapshot_replaces_log_and_checkpoint_and_keeps_live_blobs() {
         let store = open(folder.path());
         append(&*store, A, records(1..1001, 10));
         wait(|done| store.write_checkpoint(A, checkpoint("old", 2, 10), done)).unwrap();
-        store.put_blobs(A, vec![(1500, Bytes::from_static(b"live")), (1501, Bytes::from_static(b"not needed"))]);
-        // openraft truncates a conflicting log between transfer and installation.
+        let staged = [950, 1500, 1501].map(|index| (index, Bytes::from_static(b"staged")));
+        store.put_blobs(A, staged.to_vec());
+        // openraft truncates a log that conflicts with the snapshot between transfer and installation.
         wait(|done| store.truncate_after(A, Some(900), done)).unwrap();
         let snapshot = InstalledSnapshot {
             up_to: 2000,
             last_purged: Bytes::from_static(b"at 2000"),
             checkpoint: checkpoint("snapshot", segments, 2000),
-            live: vec![5, 6, 700, 1500],
+            live: vec![5, 6, 700, 950, 1500],
         };
         let installed = snapshot.checkpoint.clone();
         let (done, result) = waiter();
@@ -112,7 +113,8 @@ fn an_installed_snapshot_replaces_log_and_checkpoint_and_keeps_live_blobs() {
         append(&*store, A, records(2001..2003, 10));
         result.recv().unwrap().unwrap();
         let there: Vec<u64> = (0..2000).filter(|index| store.read_blob(A, *index).unwrap().is_some()).collect();
-        assert_eq!(there, [5, 6, 700, 1500]);
+        assert_eq!(there, [5, 6, 700, 950, 1500]);
+        assert_eq!(store.read_blob(A, 950).unwrap().as_deref(), Some(&b"staged"[..]));
         drop(store);
 
         let store = open(folder.path());

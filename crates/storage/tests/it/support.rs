@@ -16,7 +16,7 @@ use storage::{Completion, Error, Fault, LogRecord, LogStore, Options, RocksStore
 use types::GroupId;
 
 /// No test waits longer for anything.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 pub(crate) fn options() -> Options {
     let mut options = Options::new(Arc::new(|_| {}));
@@ -156,7 +156,8 @@ impl Fault for Saboteur {
         let mut state = self.state.lock().unwrap();
         state.held = state.hold_syncs;
         self.changed.notify_all();
-        let mut state = self.changed.wait_while(state, |s| s.hold_syncs).unwrap();
+        // Not for ever: a test that failed drops its store, which waits for this.
+        let (mut state, _) = self.changed.wait_timeout_while(state, DEADLINE, |s| s.hold_syncs).unwrap();
         state.held = false;
         if state.fail_syncs { Err(io::Error::other("sync failed on purpose")) } else { Ok(()) }
     }

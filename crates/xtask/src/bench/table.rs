@@ -1,6 +1,6 @@
 //! The comparison as a table.
 
-use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{CellAlignment, Table, presets::UTF8_BORDERS_ONLY};
 
 use super::{Outcome, Series};
 
@@ -20,7 +20,7 @@ const COLUMNS: [Column; 6] = [
 /// One row per work. With another broker, cells are `ours : theirs = ratio`.
 pub(super) fn render(series: &[Series]) -> String {
     let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY);
+    table.load_preset(UTF8_BORDERS_ONLY);
     let compared = series.iter().any(|one| !one.theirs.is_empty());
     let what = if compared { "quorate : other = ratio" } else { "quorate" };
     table.set_header(std::iter::once(what).chain(COLUMNS.iter().map(|(title, ..)| *title)));

@@ -1,7 +1,7 @@
 //! `cargo xtask cluster ...`: the command line over a [`Cluster`], and its table.
 
 use anyhow::{Result, ensure};
-use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{Table, presets::UTF8_BORDERS_ONLY};
 
 use super::{Cluster, ClusterFile, ClusterSpec, NODES};
 use crate::{cargo, paths};
@@ -88,7 +88,7 @@ fn print_status(cluster: &Cluster) -> Result<()> {
     let file = ClusterFile::read(cluster.spec())?;
     ensure!(file.is_some(), "no cluster is up: cargo xtask cluster up");
     let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(["node", "pid", "alive", "ready", "amqp", "http", "peer"]);
+    table.load_preset(UTF8_BORDERS_ONLY).set_header(["node", "pid", "alive", "ready", "amqp", "http", "peer"]);
     for number in 1..=NODES {
         let (node, pid) = (cluster.spec().node(number), cluster.pid(number)?);
         let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
