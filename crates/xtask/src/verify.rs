@@ -28,7 +28,9 @@ pub fn run() -> Result<()> {
     step("build tools", install::build_tools)?;
     step("lints", || lints(&root))?;
     step("documentation", || {
-        let mut doc = cargo::command(&root, &["doc", "--release", "--workspace", "--no-deps"])?;
-        shell::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
+        // Private items too: the documentation is for those who work here, and links to what they will read.
+        let args = ["doc", "--release", "--workspace", "--no-deps", "--document-private-items"];
+        let mut doc = cargo::command(&root, &args)?;
+        shell::run(doc.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private-intra-doc-links"))
     })
 }

@@ -35,9 +35,9 @@ enum Step {
         beyond: bool,
     },
     DeleteBlobs(Vec<u64>),
-    /// Stages blobs that far above the end of the log, or of what there is.
+    /// Stages blobs from an index on that lies so far before four above the log's end.
     PutBlobs {
-        above: u64,
+        before: u64,
         count: u64,
     },
     Checkpoint {
@@ -108,7 +108,11 @@ impl Pair {
         let id = GroupId(u32::try_from(group).unwrap());
         let end = self.ends[group];
         match step {
-            Step::Append { count, blobs, off } => self.append(group, end.next() + off, *count, *blobs, salt),
+            Step::Append { count, blobs, off } => {
+                // A log that is empty takes any index, but real ones begin at zero.
+                let off = if end.last.or(end.purged).is_some() { *off } else { 0 };
+                self.append(group, end.next() + off, *count, *blobs, salt);
+            }
             Step::Vote(vote) => self.both(|s| s.save_vote(id, Bytes::copy_from_slice(&[*vote]), Box::new(drop))),
             Step::Committed(at) => self.both(|s| s.save_committed(id, Bytes::copy_from_slice(&[*at]))),
             Step::Truncate { less } => {
