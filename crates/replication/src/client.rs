@@ -142,7 +142,7 @@ impl GroupClient {
 
     pub(crate) fn answered(&self, answers: Vec<Answered>) {
         let mut done = Vec::with_capacity(answers.len());
-        let mut fenced = Vec::new();
+        let mut fenced = None;
         {
             let mut inner = self.inner.lock();
             for answer in answers {
@@ -156,6 +156,8 @@ impl GroupClient {
                     AnswerResult::Duplicate => {
                         done.extend(inner.take(answer.seq).map(|p| (p, ChunkReplies::AppliedUnanswered)));
                     }
+                    // An earlier leader's word on a chunk that was answered since.
+                    AnswerResult::Gap { .. } if answer.seq < inner.base_seq => {}
                     AnswerResult::Gap { expected } if expected >= inner.base_seq => {
                         if inner.gap_resent != expected {
                             inner.gap_resent = expected;
@@ -164,7 +166,7 @@ impl GroupClient {
                     }
                     AnswerResult::Gap { .. } | AnswerResult::Fenced => {
                         let boot = inner.boot + 1;
-                        fenced = inner.restart(boot);
+                        fenced = Some(inner.restart(boot));
                     }
                 }
             }
@@ -172,7 +174,7 @@ impl GroupClient {
         for (pending, replies) in done {
             self.sessions.replied(pending.session, self.group, pending.token, replies);
         }
-        if !fenced.is_empty() {
+        if let Some(fenced) = fenced {
             tracing::warn!(group_id = %self.group, chunks = fenced.len(), "this node was declared over by the group, its sessions there end");
             self.unavailable(fenced);
             self.sessions.sessions_lost(self.group);
@@ -214,3 +216,6 @@ impl Inner {
         std::mem::take(&mut self.in_flight).into_iter().flatten().collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

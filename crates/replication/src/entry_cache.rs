@@ -126,3 +126,6 @@ fn size(entry: &Entry) -> usize {
         EntryPayload::Blank | EntryPayload::Membership(_) => 128,
     }
 }
+
+#[cfg(test)]
+mod tests;

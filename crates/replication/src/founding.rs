@@ -131,26 +131,57 @@ impl Founding {
 
     /// Asks every other founder once; the record, when all agree or a cluster is there already.
     async fn round(&self, missing: &mut Vec<String>) -> Result<Option<FoundReply>, FoundingError> {
-        let mut uuids = BTreeMap::from([(self.config.name.clone(), self.uuid.clone())]);
-        for founder in self.config.founders.iter().filter(|founder| founder.name != self.config.name) {
-            let request = FoundRequest {
-                cluster_name: self.config.cluster_name.clone(),
-                name: self.config.name.clone(),
-                uuid: self.uuid.clone(),
-                founders: self.founders.clone(),
-                cluster_id: Bytes::new(),
-            };
-            match found_at(&founder.address, request).await {
-                Some(reply) if !reply.cluster_id.is_empty() => return self.adopt(reply).map(Some),
-                Some(reply) if reply.founders == self.founders && reply.name == founder.name => {
-                    uuids.insert(reply.name, reply.uuid);
-                }
-                Some(reply) if reply.founders.is_empty() => missing.push(format!("{} (another cluster)", founder.name)),
-                Some(_) => missing.push(format!("{} (configured with other nodes)", founder.name)),
-                None => missing.push(founder.name.clone()),
+        let mut uuids = self.own_uuid();
+        for founder in self.others() {
+            let reply = found_at(&founder.address, self.request()).await;
+            if let Some(record) = self.hear(founder, reply, &mut uuids, missing)? {
+                return Ok(Some(record));
             }
         }
-        Ok((uuids.len() == self.config.founders.len()).then(|| self.found(&uuids)))
+        Ok(self.agreed(&uuids))
+    }
+
+    fn others(&self) -> impl Iterator<Item = &Founder> {
+        self.config.founders.iter().filter(|founder| founder.name != self.config.name)
+    }
+
+    fn own_uuid(&self) -> BTreeMap<String, Bytes> {
+        BTreeMap::from([(self.config.name.clone(), self.uuid.clone())])
+    }
+
+    fn request(&self) -> FoundRequest {
+        FoundRequest {
+            cluster_name: self.config.cluster_name.clone(),
+            name: self.config.name.clone(),
+            uuid: self.uuid.clone(),
+            founders: self.founders.clone(),
+            cluster_id: Bytes::new(),
+        }
+    }
+
+    /// Takes a founder's reply; the record, when it belongs to a cluster already.
+    fn hear(
+        &self,
+        founder: &Founder,
+        reply: Option<FoundReply>,
+        uuids: &mut BTreeMap<String, Bytes>,
+        missing: &mut Vec<String>,
+    ) -> Result<Option<FoundReply>, FoundingError> {
+        match reply {
+            Some(reply) if !reply.cluster_id.is_empty() => return self.adopt(reply).map(Some),
+            Some(reply) if reply.founders == self.founders && reply.name == founder.name => {
+                uuids.insert(reply.name, reply.uuid);
+            }
+            Some(reply) if reply.founders.is_empty() => missing.push(format!("{} (another cluster)", founder.name)),
+            Some(_) => missing.push(format!("{} (configured with other nodes)", founder.name)),
+            None => missing.push(founder.name.clone()),
+        }
+        Ok(None)
+    }
+
+    /// The record of a new cluster, when all founders are of one mind.
+    fn agreed(&self, uuids: &BTreeMap<String, Bytes>) -> Option<FoundReply> {
+        (uuids.len() == self.config.founders.len()).then(|| self.found(uuids))
     }
 
     fn adopt(&self, reply: FoundReply) -> Result<FoundReply, FoundingError> {
@@ -220,3 +251,6 @@ fn digest(config: &Config) -> Bytes {
     }
     Bytes::copy_from_slice(&hash.finalize())
 }
+
+#[cfg(test)]
+mod tests;

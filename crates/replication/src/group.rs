@@ -1,11 +1,13 @@
 //! One replicated group on this node: openraft around a machine, the task that proposes, and the port that the transport uses.
 
-use std::{collections::BTreeSet, io, pin::Pin, sync::Arc};
+use std::{collections::BTreeSet, io, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream::FuturesUnordered};
 use openraft::{
     Raft,
+    errors::ClientWriteError,
+    impls::ProgressResponder,
     raft::{
         AppendEntriesRequest, AppendEntriesResponse, StreamAppendResult, TransferLeaderRequest, TransferLeaderResponse,
         VoteRequest, VoteResponse,
@@ -30,6 +32,9 @@ use crate::{
     state_machine::{SnapshotData, StateMachine},
     transport::{Asked, Factory, Live, Peers, Port},
 };
+
+/// Pause after a refused proposal, before all that is unanswered is asked for again.
+const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 
 /// What every group of the node is made with.
 #[derive(Clone)]
@@ -103,19 +108,43 @@ impl<M: Machine> Group<M> {
 
     /// Proposes what the batcher gathers, until the node stops or the group fails.
     async fn propose(self: Arc<Self>, shutdown: Shutdown) {
+        let mut proposals = FuturesUnordered::new();
         loop {
             tokio::select! {
                 () = self.batcher.woken() => {}
+                Some((term, result)) = proposals.next(), if !proposals.is_empty() => {
+                    if let Ok(Err(ClientWriteError::ForwardToLeader(_))) = result {
+                        tokio::select! {
+                            () = tokio::time::sleep(REFUSED_PAUSE) => {}
+                            () = shutdown.triggered() => return,
+                        }
+                        // Whatever else was refused meanwhile is asked for again, too.
+                        proposals.clear();
+                        self.lead_again(term);
+                    }
+                }
                 () = shutdown.triggered() => return,
             }
-            while let Some(batch) = self.batcher.next(clock::now) {
-                if let Err(error) = self.raft.client_write_ff(batch, None).await {
+            while let Some((term, batch)) = self.batcher.leading().zip(self.batcher.next(clock::now)) {
+                let (responder, result) = ProgressResponder::complete_only();
+                proposals.push(async move { (term, result.await) });
+                if let Err(error) = self.raft.client_write_ff(batch, Some(responder)).await {
                     tracing::error!(group_id = %self.id, %error, "group failed, its queues are not served by this node");
                     self.batcher.follow();
                     shutdown.triggered().await;
                     return;
                 }
             }
+        }
+    }
+
+    /// A proposal was refused though this node leads in that term: its lease had run out for a while, or it could not hand the
+    /// group over. What was refused is lost, so everybody sends again what is not answered.
+    fn lead_again(&self, term: u64) {
+        let mut machine = self.machine.lock();
+        // Who leads no more is told so by its machine under the same lock.
+        if self.batcher.leading() == Some(term) && self.raft.is_leader() {
+            machine.lead(term);
         }
     }
 

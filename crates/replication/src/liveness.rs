@@ -99,3 +99,6 @@ impl Peer {
         Peer { boot: 0, up: false, down_since: Instant::now(), refused: false }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -205,3 +205,6 @@ fn take_count(bytes: &mut Bytes) -> Result<u16, DecodeError> {
     let count = bytes.get_u16_le();
     if count > MEMBERS_MAX { Err(DecodeError::new("membership")) } else { Ok(count) }
 }
+
+#[cfg(test)]
+mod tests;

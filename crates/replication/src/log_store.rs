@@ -42,6 +42,8 @@ struct State {
     vote: Option<Vote>,
     committed: Option<LogId>,
     last_purged: Option<LogId>,
+    /// Index of the first entry, when there are any.
+    first: u64,
     last: Option<LogId>,
 }
 
@@ -64,6 +66,7 @@ impl GroupLog {
             // Unsynced, so it may be ahead of a log that lost its unsynced end.
             committed: committed.min(last),
             last_purged,
+            first: recovered.first_index.unwrap_or(0),
             last,
         };
         cache.reset(last.map_or(0, |id| id.index));
@@ -124,7 +127,7 @@ impl GroupLog {
 
     fn clamp(&self, range: Range<u64>) -> Range<u64> {
         let state = self.state.lock();
-        let first = state.last_purged.map_or(0, |id| id.index + 1);
+        let first = state.last_purged.map_or(0, |id| id.index + 1).max(state.first);
         let end = state.last.map_or(0, |id| id.index + 1);
         range.start.max(first)..range.end.min(end)
     }
@@ -207,13 +210,19 @@ impl RaftLogStorage<C> for GroupLog {
         I::IntoIter: OptionalSend,
     {
         let entries: Vec<Entry> = entries.into_iter().collect();
-        let Some(last) = entries.last().map(|entry| entry.log_id) else {
+        let (Some(first), Some(last)) = (entries.first().map(|e| e.log_id.index), entries.last().map(|e| e.log_id)) else {
             callback.io_completed(Ok(()));
             return Ok(());
         };
         let records = entries.iter().map(log_codec::record).collect();
         self.cache.append(&entries);
-        self.state.lock().last = Some(last);
+        {
+            let mut state = self.state.lock();
+            if state.last == state.last_purged {
+                state.first = first; // The log was empty.
+            }
+            state.last = Some(last);
+        }
         let cache = Arc::clone(&self.cache);
         let completion = Box::new(move |result: Result<(), storage::Error>| {
             if result.is_ok() {
@@ -230,12 +239,17 @@ impl RaftLogStorage<C> for GroupLog {
         self.cache.truncate_after(kept);
         {
             let mut state = self.state.lock();
-            state.last = last_log_id.max(state.last_purged);
+            if state.last.map(|last| last.index) > kept {
+                state.last = last_log_id.max(state.last_purged);
+            }
         }
         let (sender, done) = oneshot::channel();
         let completion = Box::new(move |result| drop(sender.send(result)));
         self.store.truncate_after(self.group, kept, completion);
-        done.await.map_err(io::Error::other)?.map_err(io::Error::other)
+        done.await.map_err(io::Error::other)?.map_err(io::Error::other)?;
+        // Entries that went may have become durable while this waited; those that will take their place have not.
+        self.cache.truncate_after(kept);
+        Ok(())
     }
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), io::Error> {
@@ -248,3 +262,6 @@ impl RaftLogStorage<C> for GroupLog {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

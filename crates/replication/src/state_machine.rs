@@ -140,7 +140,14 @@ impl<M: Machine> RaftStateMachine<C> for StateMachine<M> {
             return Ok(()); // At start openraft offers the checkpoint that `open` has loaded.
         }
         let segments = snapshot.segments.as_ref().clone();
-        self.machine.lock().restore(segments.clone()).map_err(io::Error::other)?;
+        {
+            let mut machine = self.machine.lock();
+            // Whoever needs a snapshot leads no more, though it may not have seen an entry of its successor yet.
+            if self.leading.take().is_some() {
+                machine.follow();
+            }
+            machine.restore(segments.clone()).map_err(io::Error::other)?;
+        }
         let checkpoint = Checkpoint { meta: log_codec::snapshot_meta_bytes(meta), segments };
         let (sender, done) = oneshot::channel();
         let snapshot = InstalledSnapshot {
@@ -154,7 +161,6 @@ impl<M: Machine> RaftStateMachine<C> for StateMachine<M> {
         self.log.covered(meta.last_log_id);
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
-        self.leading = None;
         tracing::info!(group_id = %self.group, index = meta.last_log_id.map_or(0, |id| id.index), "snapshot installed");
         Ok(())
     }
@@ -208,3 +214,6 @@ impl RaftSnapshotBuilder<C> for Builder {
         Ok(Snapshot { meta: self.meta.clone(), snapshot })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use crossbeam_channel::bounded;
+use std::sync::mpsc::sync_channel as bounded;
 use storage::{LogRecord, LogStore, Options, RocksStore};
 use types::GroupId;
 

@@ -10,7 +10,8 @@ use types::GroupId;
 
 use crate::Error;
 
-/// Called once from the store's own thread when the write and all before it are durable, or when they failed. Must not block.
+/// Called once from the store's own thread when the write and all before it are durable, or when they failed. Must not block,
+/// nor queue anything at the store, whose queue may be full.
 pub type Completion = Box<dyn FnOnce(Result<(), Error>) + Send>;
 
 /// One entry of a group's log.

@@ -9,6 +9,7 @@
 
 mod api;
 mod error;
+mod handoff;
 mod index_runs;
 mod keys;
 pub mod metrics;

@@ -39,8 +39,8 @@ pub struct Options {
     pub cache_bytes: usize,
     /// Threads for flushes and compactions. One flush and one compaction should be able to run at once.
     pub background_jobs: u16,
-    /// Limit for flushes and compactions together, so that they leave the disk to the write-ahead log; RocksDB stays below it when
-    /// there is little to do. Unit: bytes per second.
+    /// Limit for flushes and compactions together; zero means none. A flush that is held back fills the memory and then stops all
+    /// writers, so there is no limit unless the disk is shared with somebody else. Unit: bytes per second.
     pub background_bytes_per_second: u32,
     /// Whether flushes and compactions bypass the page cache. Some file systems (tmpfs, overlays) refuse it.
     pub direct_io: bool,
@@ -60,7 +60,7 @@ impl Options {
             memory_bytes: 256 * MIB,
             cache_bytes: 32 * MIB,
             background_jobs: 2,
-            background_bytes_per_second: 256 * 1024 * 1024,
+            background_bytes_per_second: 0,
             direct_io: false,
             on_fatal,
             fault: None,

@@ -17,12 +17,12 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use crossbeam_channel::{Sender, bounded};
-
 pub(crate) use self::disk::{Disk, Families};
 pub use self::statistics::StorageStatistics;
 use crate::{
-    Error, Options, syncer,
+    Error, Options,
+    handoff::{Sender, bounded},
+    syncer,
     watch::Watch,
     writer::{Op, Queued, Writer},
 };
@@ -87,7 +87,7 @@ impl RocksStore {
         if let Err(refused) = operations.send(Queued { op, bytes }) {
             // The writer is gone: it panicked, and the store has failed.
             let error = self.watch.failure().cloned().unwrap_or(Error::Closed);
-            if let Some(done) = refused.into_inner().op.into_done() {
+            if let Some(done) = refused.op.into_done() {
                 self.watch.completed(1);
                 done.refuse(error);
             }
@@ -98,11 +98,13 @@ impl RocksStore {
 impl Drop for RocksStore {
     fn drop(&mut self) {
         drop(self.operations.take());
+        // A completion may hold the last handle. The threads then end by themselves, as each waits for the other's channel
+        // to close, and neither can wait for the other to end.
+        let here = thread::current().id();
+        if self.threads.iter().any(|thread| thread.thread().id() == here) {
+            return;
+        }
         for thread in self.threads.drain(..) {
-            // A completion may hold the last handle; the threads then end by themselves.
-            if thread.thread().id() == thread::current().id() {
-                return;
-            }
             if thread.join().is_err() {
                 tracing::error!(path = %self.path.display(), "a storage thread had panicked");
             }

@@ -5,10 +5,9 @@
 
 use std::{collections::HashSet, time::Instant};
 
-use crossbeam_channel::Receiver;
 use types::GroupId;
 
-use crate::{Completion, Error, rocks::Disk, watch::Watch};
+use crate::{Completion, Error, handoff::Receiver, rocks::Disk, watch::Watch};
 
 /// So many batches may be written ahead of the syncer. Bounds what a sync has to bring to the disk.
 pub(crate) const BATCHES_MAX: usize = 64;

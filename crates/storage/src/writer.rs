@@ -9,12 +9,12 @@ mod op;
 
 use std::{sync::Arc, time::Duration};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use rocksdb::WriteBatch;
 
 pub(crate) use self::op::{InstallOp, Op, Queued};
 use self::{batch::Assembler, group_log::GroupLogs, lane::Lane};
 use crate::{
+    handoff::{Nothing, Receiver, Sender},
     options::MIB,
     rocks::Disk,
     syncer::{Done, Written},
@@ -77,8 +77,8 @@ impl Writer {
             } else if self.watch.part_unsynced() && self.watch.failure().is_none() {
                 match self.operations.recv_timeout(PART_POLL) {
                     Ok(first) => taken.push(first),
-                    Err(RecvTimeoutError::Timeout) => continue,
-                    Err(RecvTimeoutError::Disconnected) => {
+                    Err(Nothing::Empty) => continue,
+                    Err(Nothing::Closed) => {
                         // Nothing new can come, but the checkpoint is to be finished.
                         std::thread::sleep(PART_POLL);
                         continue;
@@ -94,7 +94,7 @@ impl Writer {
                     bytes += queued.bytes;
                     taken.push(queued);
                 }
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+                Err(Nothing::Empty | Nothing::Closed) => break,
             }
         }
         true

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{install, paths, shell};
+use crate::{paths, rocksdb, shell};
 
 /// Set by `cargo run` for this task's own package; a cargo below must not take them for its own.
 const PACKAGE_VARIABLES: [&str; 4] =
@@ -17,7 +17,7 @@ const PACKAGE_VARIABLES: [&str; 4] =
 /// A cargo command in the checkout's top folder.
 ///
 /// # Errors
-/// When the target folder cannot be named.
+/// When the target folder cannot be named, or `Cargo.lock` cannot be read.
 pub fn command(root: &Path, args: &[&str]) -> Result<Command> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args).current_dir(root).env("CARGO_TARGET_DIR", paths::target()?);
@@ -27,6 +27,7 @@ pub fn command(root: &Path, args: &[&str]) -> Result<Command> {
             command.env_remove(&name);
         }
     }
+    rocksdb::link(root, &mut command)?;
     Ok(command)
 }
 
@@ -46,7 +47,7 @@ pub fn run(root: &Path, args: &[&str]) -> Result<()> {
 /// # Errors
 /// When something is missing and cannot be installed, or the build fails.
 pub fn build_broker(root: &Path) -> Result<PathBuf> {
-    install::build_tools()?;
+    rocksdb::ensure(root)?;
     run(root, &["build", "--release", "--workspace", "--bins"])?;
     binary("quorate")
 }

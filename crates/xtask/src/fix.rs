@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
-use crate::{cargo, codegen, install, paths, test::step};
+use crate::{cargo, codegen, paths, rocksdb, test::step};
 
 /// Writes the generated code, formats, and applies what clippy suggests.
 ///
@@ -20,7 +20,7 @@ pub fn run() -> Result<()> {
         }
         Ok(())
     })?;
-    step("build tools", install::build_tools)?;
+    step("RocksDB", || rocksdb::ensure(&root))?;
     step("lints", || {
         let fix = ["clippy", "--release", "--workspace", "--all-targets", "--fix", "--allow-dirty", "--allow-staged"];
         cargo::run(&root, &fix)

@@ -15,6 +15,7 @@ pub mod install;
 pub mod paths;
 pub mod process;
 pub mod python;
+pub mod rocksdb;
 pub mod shell;
 pub mod test;
 pub mod tidy;

@@ -4,7 +4,7 @@ use std::{path::Path, process::Command, time::Instant};
 
 use anyhow::{Context, Result};
 
-use crate::{cargo, install, paths, shell, tidy};
+use crate::{cargo, paths, rocksdb, shell, tidy};
 
 /// Runs all steps.
 ///
@@ -15,7 +15,7 @@ pub fn run() -> Result<()> {
     let begin = Instant::now();
     step("format", || cargo::run(&root, &["fmt", "--all", "--check"]))?;
     step("tidy", || tidy::check(&root))?;
-    step("build tools", install::build_tools)?;
+    step("RocksDB", || rocksdb::ensure(&root))?;
     step("lints", || lints(&root))?;
     step("unit and property tests", || cargo::run(&root, &["test", "--release", "--workspace"]))?;
     step("stock clients, bad input and power loss against three nodes", || conformance(&root))?;

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::{
-    cargo, install, paths, shell,
+    cargo, paths, rocksdb, shell,
     test::{lints, step},
     tidy,
 };
@@ -25,7 +25,7 @@ pub fn run() -> Result<()> {
     } else {
         println!("\n== dependencies\n== dependencies: skipped: no cargo-deny");
     }
-    step("build tools", install::build_tools)?;
+    step("RocksDB", || rocksdb::ensure(&root))?;
     step("lints", || lints(&root))?;
     step("documentation", || {
         // Private items too: the documentation is for those who work here, and links to what they will read.

@@ -209,3 +209,6 @@ fn refusal_from(code: u32) -> Option<Refusal> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use crossbeam_channel::bounded;
 use types::GroupId;
 
 use super::RocksStore;
 use crate::{
+    handoff::bounded,
     Checkpoint, Completion, Error, GroupState, InstalledSnapshot, LogRecord, LogStore,
     keys::{self, Tag},
     writer::{InstallOp, Op},

@@ -1,0 +1,72 @@
+//! Verdicts on peers.
+
+use super::*;
+
+const PEER: NodeId = NodeId(2);
+const LONG: Duration = Duration::from_secs(3600);
+
+#[test]
+fn nothing_is_said_of_a_peer_that_was_never_heard_of() {
+    let liveness = Liveness::default();
+    assert_eq!(liveness.verdict(PEER, Duration::ZERO), Verdict::Unknown);
+    assert!(!liveness.is_up(PEER));
+    liveness.seen(PEER, 7);
+    assert!(!liveness.is_up(PEER), "it dialled in, but the way to it is not up");
+    assert_eq!(liveness.verdict(PEER, LONG), Verdict::Unknown);
+}
+
+#[test]
+fn a_peer_that_is_up_is_here_in_its_latest_incarnation() {
+    let liveness = Liveness::default();
+    liveness.up(PEER, 7);
+    assert_eq!(liveness.verdict(PEER, LONG), Verdict::Here { boot: 7 });
+    liveness.seen(PEER, 9);
+    liveness.up(PEER, 8);
+    assert_eq!(liveness.verdict(PEER, LONG), Verdict::Here { boot: 9 }, "incarnations do not go back");
+}
+
+#[test]
+fn a_peer_that_refuses_is_gone_at_once_and_is_here_again_when_it_is_up() {
+    let liveness = Liveness::default();
+    liveness.up(PEER, 7);
+    assert!(liveness.down(PEER, Down::Refused));
+    assert_eq!(liveness.verdict(PEER, LONG), Verdict::Gone);
+    liveness.up(PEER, 8);
+    assert_eq!(liveness.verdict(PEER, LONG), Verdict::Here { boot: 8 });
+}
+
+#[test]
+fn a_peer_out_of_reach_is_gone_after_the_grace() {
+    let liveness = Liveness::default();
+    liveness.up(PEER, 7);
+    liveness.down(PEER, Down::Unreachable);
+    assert_eq!(liveness.verdict(PEER, LONG), Verdict::Unknown);
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(1) {
+        std::hint::spin_loop();
+    }
+    assert_eq!(liveness.verdict(PEER, Duration::ZERO), Verdict::Gone);
+}
+
+#[test]
+fn only_a_change_is_news() {
+    let liveness = Liveness::default();
+    assert!(!liveness.down(PEER, Down::Unreachable), "it was not up");
+    liveness.up(PEER, 7);
+    assert!(liveness.down(PEER, Down::Unreachable));
+    assert!(!liveness.down(PEER, Down::Unreachable));
+    assert!(liveness.down(PEER, Down::Refused), "now it is known to be gone");
+    assert!(!liveness.down(PEER, Down::Refused));
+}
+
+#[tokio::test]
+async fn whoever_waits_is_woken_by_a_change() {
+    let liveness = Liveness::default();
+    for change in [|l: &Liveness| l.up(PEER, 1), |l: &Liveness| drop(l.down(PEER, Down::Refused)), |l: &Liveness| l.seen(PEER, 2)]
+    {
+        let woken = tokio::time::timeout(Duration::from_secs(30), async {
+            tokio::join!(liveness.changed(), async { change(&liveness) })
+        });
+        woken.await.unwrap();
+    }
+}
