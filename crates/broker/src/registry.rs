@@ -11,7 +11,7 @@ use std::{
 use parking_lot::{Mutex, RwLock};
 use replication::ChunkReplies;
 use tokio::sync::oneshot;
-use types::{ConsumerKey, GroupId, NodeId, QueueId, SessionId};
+use types::{ConsumerKey, NodeId, QueueId, SessionId};
 
 use crate::mailbox::{Address, Mail, Mailbox};
 
@@ -127,23 +127,14 @@ impl Registry {
         }
     }
 
-    /// Whether the queue is in the memory of another node, which cannot cancel its consumers when it dies.
-    fn is_elsewhere(&self, group: GroupId) -> bool {
-        group.local_node().is_some_and(|node| node != self.node)
-    }
-
-    /// The consumer is to be told when metadata loses its queue.
-    pub(crate) fn watch(&self, queue: QueueId, group: GroupId, consumer: ConsumerKey) {
-        if self.is_elsewhere(group) {
-            self.watchers.lock().entry(queue).or_default().push(consumer);
-        }
+    /// The consumer is to be told when metadata loses its queue. The group tells it, too, but only once: a leader that dies, or a
+    /// link that is down at that moment, loses that.
+    pub(crate) fn watch(&self, queue: QueueId, consumer: ConsumerKey) {
+        self.watchers.lock().entry(queue).or_default().push(consumer);
     }
 
     /// The consumer is over.
-    pub(crate) fn unwatch(&self, queue: QueueId, group: GroupId, consumer: ConsumerKey) {
-        if !self.is_elsewhere(group) {
-            return;
-        }
+    pub(crate) fn unwatch(&self, queue: QueueId, consumer: ConsumerKey) {
         let mut watchers = self.watchers.lock();
         if let Some(of_queue) = watchers.get_mut(&queue) {
             of_queue.retain(|there| *there != consumer);

@@ -219,8 +219,7 @@ impl Config {
             self.node.data_dir.clone_from(dir);
         }
         if self.cluster.nodes.is_empty() {
-            self.cluster.nodes =
-                vec![NodeEntry { name: self.node.name.clone(), peer: self.listen.peer.clone() }];
+            self.cluster.nodes = vec![NodeEntry { name: self.node.name.clone(), peer: self.listen.peer.clone() }];
         }
         if self.cluster.shards == 0 {
             // Leaders per node as cores, between 2 and 8; the same on every node of a cluster or it does not found.

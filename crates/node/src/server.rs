@@ -43,15 +43,15 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
         .await
         .with_context(|| format!("cannot listen for HTTP on {}", config.listen.http))?;
     let peer = config::resolve("listen.peer", &config.listen.peer)?;
-    let log_store: Arc<dyn LogStore> = Arc::clone(&store) as Arc<dyn LogStore>;
+    let log_store: Arc<dyn LogStore> = store.clone();
     let joined = tokio::select! {
         joined = Joined::join(replication_config(&config), peer, log_store, root.clone()) => joined?,
         () = stop_signal(&root) => return Ok(ExitCode::SUCCESS),
     };
     let identity = joined.identity().clone();
     let broker = Broker::new(broker::Config::new(identity.node, joined.boot(), joined.first_session_serial()));
-    let sessions: Arc<dyn Sessions> = Arc::clone(&broker) as Arc<dyn Sessions>;
-    let observer: Arc<dyn MetadataObserver> = Arc::clone(&broker) as Arc<dyn MetadataObserver>;
+    let sessions: Arc<dyn Sessions> = broker.clone();
+    let observer: Arc<dyn MetadataObserver> = broker.clone();
     let replication = Replication::start(joined, sessions, observer).await?;
     let groups: Arc<dyn Groups> = Arc::new(replication.clone());
     let metadata: Arc<dyn Metadata> = Arc::new(replication.clone());
@@ -61,8 +61,7 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let setup = bootstrap::run(replication.clone(), root.clone());
     telemetry::task::spawn(TaskKind::Background, "bootstrap", setup);
     let limit = config.storage.disk_free_limit_mb;
-    let watch =
-        alarms::watch(Arc::clone(&store), Arc::clone(&broker), replication.clone(), limit, root.clone());
+    let watch = alarms::watch(Arc::clone(&store), Arc::clone(&broker), replication.clone(), limit, root.clone());
     telemetry::task::spawn(background.clone(), "alarms", watch);
     let view = Arc::new(NodeStatus { identity, replication: replication.clone(), store: Arc::clone(&store) });
     let token = root.token().clone();
@@ -71,6 +70,10 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
             tracing::error!(%error, "http server ended");
         }
     });
+    tokio::select! {
+        () = replication.caught_up() => {}
+        () = stop_signal(&root) => return Ok(exit_code(&root)),
+    }
     let listener = listen(&config, &broker)?;
     tracing::info!(node = config.node.name, amqp = config.listen.amqp, http = config.listen.http, "node started");
     let clients = root.child();
@@ -163,7 +166,8 @@ fn listen(config: &Config, broker: &Arc<Broker>) -> anyhow::Result<amqp_server::
 
 /// Waits for SIGTERM, SIGINT, or the end of something that the node cannot live without.
 async fn stop_signal(root: &Shutdown) {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         root.fail("signals cannot be received");
         return;
     };

@@ -130,9 +130,7 @@ fn command_from_wire(command: wire::Command) -> Result<Command, DecodeError> {
         W::Purge(c) => Command::Purge { queue: QueueId(c.queue) },
         W::Inspect(c) => Command::Inspect { queue: QueueId(c.queue) },
         W::CloseSession(_) => Command::CloseSession,
-        W::NodeDown(c) => {
-            Command::NodeDown { node: NodeId(c.node), boot: c.boot, sessions_up_to: c.sessions_up_to }
-        }
+        W::NodeDown(c) => Command::NodeDown { node: NodeId(c.node), boot: c.boot, sessions_up_to: c.sessions_up_to },
         W::Tick(_) => Command::Tick,
     })
 }

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use types::{NodeId, QueueId, Timestamp};
+use types::{ConsumerKey, NodeId, QueueId, Timestamp};
 
 use crate::{
     Chunk, ChunkReply, ChunkResult, Delivered, Delivery, NodePresence, Outcome, Producer, QueueStats,
@@ -189,6 +189,12 @@ impl Machine {
 }
 
 fn reissue_consumer(queue: QueueId, consumer: &Consumer, deliveries: &mut Vec<Delivery>) {
+    if consumer.options.no_ack && consumer.key.number != ConsumerKey::GET {
+        // Nothing is held, but the session has to learn how far its deliveries went, or it never grants more.
+        let first_seq = consumer.held.next_seq();
+        deliveries.push(Delivery { consumer: consumer.key, queue, first_seq, messages: Vec::new() });
+        return;
+    }
     let mut next_seq = None;
     for (seq, held) in consumer.held.iter() {
         if next_seq != Some(seq) {

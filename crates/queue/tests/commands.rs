@@ -275,6 +275,15 @@ fn attaching_needs_a_queue_and_a_number_of_its_own() {
 }
 
 #[test]
+fn a_new_leader_tells_consumers_without_acks_how_far_their_deliveries_went() {
+    let mut group = Group::new();
+    group.publish(3);
+    let options = ConsumerOptions { no_ack: true, initial_credit: 2, ..ConsumerOptions::default() };
+    group.run(Command::Attach { queue: QUEUE, number: 1, options });
+    assert_eq!(group.reissued(), [delivery(1, 3, Vec::new())]);
+}
+
+#[test]
 fn a_detached_consumer_gets_nothing_more_and_settles_what_it_has() {
     let mut group = Group::new();
     let index = group.publish(2);

@@ -40,9 +40,7 @@ impl AnswerResult {
     /// The machine's result; `None` when it has fetched messages, whose records must be loaded first.
     pub(crate) fn plain(result: ChunkResult) -> Self {
         match result {
-            ChunkResult::Applied(replies) => {
-                AnswerResult::Applied(replies.into_iter().map(Answer::Reply).collect())
-            }
+            ChunkResult::Applied(replies) => AnswerResult::Applied(replies.into_iter().map(Answer::Reply).collect()),
             ChunkResult::Duplicate => AnswerResult::Duplicate,
             ChunkResult::Gap { expected } => AnswerResult::Gap { expected },
             ChunkResult::Fenced => AnswerResult::Fenced,
@@ -95,6 +93,20 @@ impl GroupClient {
 
     pub(crate) fn submit(&self, session: SessionId, token: u64, commands: Vec<Command>, blob: Blob) {
         let mut inner = self.inner.lock();
+        let submission = self.enqueue(&mut inner, session, token, commands, blob);
+        if let Some((leader, _)) = inner.leader {
+            self.route.submit(leader, self.group, submission);
+        }
+    }
+
+    fn enqueue(
+        &self,
+        inner: &mut Inner,
+        session: SessionId,
+        token: u64,
+        commands: Vec<Command>,
+        blob: Blob,
+    ) -> Submission {
         let seq = inner.next_seq;
         inner.next_seq += 1;
         let producer = Producer { node: self.node, boot: inner.boot };
@@ -102,9 +114,7 @@ impl GroupClient {
         let chunk = proto::chunk::encode(&chunk);
         let submission = Submission { chunk: chunk.clone(), blob: blob.clone() };
         inner.in_flight.push_back(Some(Pending { session, token, chunk, blob }));
-        if let Some((leader, _)) = inner.leader {
-            self.route.submit(leader, self.group, submission);
-        }
+        submission
     }
 
     /// A node says that it leads, or its link came back: everything unanswered goes to it. An older term is passed over.
@@ -115,6 +125,10 @@ impl GroupClient {
         }
         inner.leader = Some((node, term));
         inner.gap_resent = 0;
+        if inner.in_flight.is_empty() && inner.next_seq > 1 {
+            // Idle consumers hear nothing when the group has given this node up meanwhile: an empty chunk asks.
+            self.enqueue(&mut inner, SessionId { node: self.node, serial: 0 }, 0, Vec::new(), Blob::default());
+        }
         self.resend(&inner);
     }
 

@@ -130,9 +130,17 @@ impl Effects {
         self.peers.broadcast(&wire::leader(self.group, term));
     }
 
-    async fn act(&mut self, outcome: Outcome) {
-        self.load(&outcome).await;
-        self.answer(outcome.replies);
+    async fn act(&mut self, mut outcome: Outcome) {
+        // Confirms do not wait for the bodies of another queue's backlog; fetched messages must.
+        let replies = std::mem::take(&mut outcome.replies);
+        if replies.iter().any(has_fetched) {
+            outcome.replies = replies;
+            self.load(&outcome).await;
+            self.answer(std::mem::take(&mut outcome.replies));
+        } else {
+            self.answer(replies);
+            self.load(&outcome).await;
+        }
         for delivery in outcome.deliveries {
             self.deliver(delivery);
         }
@@ -240,13 +248,25 @@ impl Effects {
         }
         metrics::delivered(messages.len());
         let node = delivery.consumer.session.node;
-        let delivery =
-            SessionDelivery { consumer: delivery.consumer, queue: delivery.queue, first_seq: delivery.first_seq, messages };
+        let delivery = SessionDelivery {
+            consumer: delivery.consumer,
+            queue: delivery.queue,
+            first_seq: delivery.first_seq,
+            messages,
+        };
         if node == self.node {
             self.sessions.deliver(delivery);
         } else {
             self.peers.forward(node, wire::deliver(&delivery));
         }
+    }
+}
+
+/// Whether the reply carries a message.
+fn has_fetched(reply: &ChunkReply) -> bool {
+    match &reply.result {
+        ChunkResult::Applied(replies) => replies.iter().any(|reply| matches!(reply, Reply::Got(_))),
+        ChunkResult::Duplicate | ChunkResult::Gap { .. } | ChunkResult::Fenced => false,
     }
 }
 

@@ -202,7 +202,12 @@ impl Founding {
             node,
             name: name.clone(),
             uuid: uuid.clone(),
-            address: self.config.founders.iter().find(|f| f.name == *name).map_or_else(String::new, |f| f.address.clone()),
+            address: self
+                .config
+                .founders
+                .iter()
+                .find(|f| f.name == *name)
+                .map_or_else(String::new, |f| f.address.clone()),
         });
         FoundReply {
             name: self.config.name.clone(),

@@ -9,8 +9,8 @@ use openraft::{
     errors::ClientWriteError,
     impls::ProgressResponder,
     raft::{
-        AppendEntriesRequest, AppendEntriesResponse, StreamAppendResult, TransferLeaderRequest, TransferLeaderResponse,
-        VoteRequest, VoteResponse,
+        AppendEntriesRequest, StreamAppendResult, TransferLeaderRequest, TransferLeaderResponse, VoteRequest,
+        VoteResponse,
     },
     type_config::alias::SnapshotOf,
 };
@@ -28,13 +28,18 @@ use crate::{
     entry_cache::EntryCache,
     log_store::GroupLog,
     machine::Machine,
-    raft_types::{C, Vote},
+    raft_types::{Batch, C, Vote},
     state_machine::{SnapshotData, StateMachine},
     transport::{Asked, Factory, Live, Peers, Port},
 };
 
 /// Pause after a refused proposal, before all that is unanswered is asked for again.
 const REFUSED_PAUSE: Duration = Duration::from_millis(100);
+
+/// Bytes that may wait for the disk before nothing more is proposed.
+const STORE_QUEUED_MAX: usize = 64 * 1024 * 1024;
+/// How long to wait before looking again at a full queue.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// What every group of the node is made with.
 #[derive(Clone)]
@@ -79,8 +84,7 @@ impl<M: Machine> Group<M> {
                 blob: Arc::new(move |index| store.read_blob(id, index)),
             }
         };
-        let network =
-            Factory { group: id, peers: Arc::clone(&context.peers), asked: Arc::clone(&context.asked), live };
+        let network = Factory { group: id, peers: Arc::clone(&context.peers), asked: Arc::clone(&context.asked), live };
         let config = context.config.timers.raft(&context.config.cluster_name).validate().map_err(io::Error::other)?;
         let raft = Raft::new(context.node.0, Arc::new(config), network, log.clone(), state_machine)
             .await
@@ -89,7 +93,11 @@ impl<M: Machine> Group<M> {
         group.initialize(context.node).await?;
         let group = Arc::new(group);
         let kind = TaskKind::Critical(context.shutdown.clone());
-        telemetry::task::spawn(kind, format!("batcher of group {id}"), Arc::clone(&group).propose(context.shutdown.clone()));
+        telemetry::task::spawn(
+            kind,
+            format!("batcher of group {id}"),
+            Arc::clone(&group).propose(context.shutdown.clone()),
+        );
         Ok(group)
     }
 
@@ -125,7 +133,9 @@ impl<M: Machine> Group<M> {
                 }
                 () = shutdown.triggered() => return,
             }
-            while let Some((term, batch)) = self.batcher.leading().zip(self.batcher.next(clock::now)) {
+            while let Some(batch) = self.next_batch().await {
+                // Asked after the batch was taken: a later term has dropped it, and everybody sends again.
+                let Some(term) = self.batcher.leading() else { break };
                 let (responder, result) = ProgressResponder::complete_only();
                 proposals.push(async move { (term, result.await) });
                 if let Err(error) = self.raft.client_write_ff(batch, Some(responder)).await {
@@ -148,10 +158,27 @@ impl<M: Machine> Group<M> {
         }
     }
 
+    /// The next entry to propose. Waits while too much waits for the disk.
+    async fn next_batch(&self) -> Option<Batch> {
+        while self.store.queued_bytes() > STORE_QUEUED_MAX {
+            tokio::time::sleep(PAUSE).await;
+        }
+        self.batcher.next(clock::now)
+    }
+
     /// The leader that this node's replica knows of.
     pub(crate) fn leader(&self) -> Option<NodeId> {
         use openraft::async_runtime::WatchReceiver;
         self.raft.metrics().borrow_watched().current_leader.map(NodeId)
+    }
+
+    /// How far each voter has the log, as a leader knows it.
+    pub(crate) fn matched(&self) -> Vec<(u64, u64)> {
+        use openraft::async_runtime::WatchReceiver;
+        let metrics = self.raft.metrics();
+        let now = metrics.borrow_watched();
+        let all = now.replication.iter().flatten();
+        all.map(|(node, matched)| (*node, matched.as_ref().map_or(0, |id| id.index))).collect()
     }
 
     /// Whether this node's replica leads.
@@ -181,16 +208,11 @@ impl<M: Machine> Port for Group<M> {
         Box::pin(self.raft.stream_append(requests).map(Result::ok))
     }
 
-    fn append(&self, request: AppendEntriesRequest<C>) -> BoxFuture<Option<AppendEntriesResponse<C>>> {
-        let raft = self.raft.clone();
-        Box::pin(async move { raft.append_entries(request).await.ok() })
-    }
-
     fn vote(&self, request: VoteRequest<C>, pre_vote: bool) -> BoxFuture<Option<VoteResponse<C>>> {
         let raft = self.raft.clone();
-        Box::pin(async move {
-            if pre_vote { raft.pre_vote(request).await.ok() } else { raft.vote(request).await.ok() }
-        })
+        Box::pin(
+            async move { if pre_vote { raft.pre_vote(request).await.ok() } else { raft.vote(request).await.ok() } },
+        )
     }
 
     fn transfer(&self, request: TransferLeaderRequest<C>) -> BoxFuture<Option<TransferLeaderResponse<C>>> {
@@ -205,7 +227,13 @@ impl<M: Machine> Port for Group<M> {
         })
     }
 
-    fn put_blobs(&self, blobs: Vec<(u64, Bytes)>) {
-        self.store.put_blobs(self.id, blobs);
+    fn put_blobs(&self, blobs: Vec<(u64, Bytes)>) -> BoxFuture<()> {
+        let (store, group) = (Arc::clone(&self.store), self.id);
+        Box::pin(async move {
+            while store.queued_bytes() > STORE_QUEUED_MAX {
+                tokio::time::sleep(PAUSE).await;
+            }
+            store.put_blobs(group, blobs);
+        })
     }
 }

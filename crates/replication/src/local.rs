@@ -3,17 +3,20 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use parking_lot::Mutex;
 use queue::{At, Outcome};
 use tokio::sync::Notify;
-use types::Blob;
+use types::{Blob, NodeId};
 
 use crate::{
     batcher::Submission,
     clock,
     effects::{Blobs, Effect, EffectQueue},
+    liveness::{Liveness, Verdict},
+    supervisor::{node_over, system_chunk},
 };
 
 /// Bodies of messages in this node's memory, by batch.
@@ -98,6 +101,41 @@ impl Blobs for Bodies {
         let mut bodies = self.lock();
         for index in indexes {
             bodies.remove(&index);
+        }
+    }
+}
+
+/// Ends the sessions of nodes that are gone, as the leader of a shard does there.
+pub(crate) struct LocalKeeper {
+    pub queue: Arc<LocalQueue>,
+    pub machine: Arc<Mutex<queue::Machine>>,
+    pub node: NodeId,
+    pub boot: u64,
+    pub grace: Duration,
+    pub liveness: Arc<Liveness>,
+}
+
+/// How often the keeper looks when nothing wakes it.
+const KEEPER_ROUND: Duration = Duration::from_secs(1);
+
+impl LocalKeeper {
+    /// Runs until it is dropped.
+    pub(crate) async fn run(self) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(KEEPER_ROUND) => {}
+                () = self.liveness.changed() => {}
+            }
+            let known = self.machine.lock().nodes();
+            let verdict = |node| match node == self.node {
+                true => Verdict::Here { boot: self.boot },
+                false => self.liveness.verdict(node, self.grace),
+            };
+            let commands: Vec<_> =
+                known.into_iter().filter_map(|known| node_over(known, verdict(known.node))).collect();
+            if !commands.is_empty() {
+                self.queue.push(system_chunk(commands));
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use openraft::{impls::EmptyNode, EntryPayload};
+use openraft::{EntryPayload, impls::EmptyNode};
 use proto::DecodeError;
 use storage::LogRecord;
 use types::Blob;
@@ -50,14 +50,14 @@ pub(crate) fn payload_parts(payload: &Payload) -> (u8, Bytes, Bytes) {
 }
 
 /// The payload of these parts.
-pub(crate) fn payload(kind: u8, head: Bytes, blob: Bytes) -> Result<Payload, DecodeError> {
+pub(crate) fn payload(kind: u8, mut head: Bytes, blob: Bytes) -> Result<Payload, DecodeError> {
     match kind {
         BLANK => Ok(EntryPayload::Blank),
         BATCH => {
             let blob = Blob::from_bytes(blob).map_err(|_| DecodeError::new("message blob"))?;
             Ok(EntryPayload::Normal(Batch { head, blob }))
         }
-        MEMBERSHIP => Ok(EntryPayload::Membership(take_membership(&mut head.clone())?)),
+        MEMBERSHIP => Ok(EntryPayload::Membership(take_membership(&mut head)?)),
         _ => Err(DecodeError::new("log entry kind")),
     }
 }
@@ -207,4 +207,4 @@ fn take_count(bytes: &mut Bytes) -> Result<u16, DecodeError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

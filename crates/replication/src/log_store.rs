@@ -210,7 +210,8 @@ impl RaftLogStorage<C> for GroupLog {
         I::IntoIter: OptionalSend,
     {
         let entries: Vec<Entry> = entries.into_iter().collect();
-        let (Some(first), Some(last)) = (entries.first().map(|e| e.log_id.index), entries.last().map(|e| e.log_id)) else {
+        let (Some(first), Some(last)) = (entries.first().map(|e| e.log_id.index), entries.last().map(|e| e.log_id))
+        else {
             callback.io_completed(Ok(()));
             return Ok(());
         };

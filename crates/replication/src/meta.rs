@@ -16,6 +16,7 @@ use crate::{
     client::Route,
     liveness::Liveness,
     machine::{EntryAt, Machine},
+    metrics,
     raft_types::Batch,
     transport::{Peers, wire},
 };
@@ -152,6 +153,11 @@ impl MetaState {
         self.spread_changed.notify_waiters();
     }
 
+    /// How far a node had applied the metadata when it said so last.
+    pub(crate) fn spread_of(&self, node: NodeId) -> Option<u64> {
+        self.spread.lock().get(&node).copied()
+    }
+
     /// A node says that it leads the metadata group.
     pub(crate) fn leader(&self, node: NodeId, term: u64) {
         let mut pending = self.pending.lock();
@@ -195,7 +201,8 @@ impl MetaMachine {
         assert!(chunk.len() >= ORIGIN_BYTES, "a committed proposal names its origin");
         let (node, boot, id) = (NodeId(chunk.get_u64_le()), chunk.get_u64_le(), chunk.get_u64_le());
         // Every replica reads the same bytes: what cannot be read stops this group everywhere (ADR 0011).
-        let command = proto::metadata::decode_command(chunk).expect("a committed command is of a version this node knows");
+        let command =
+            proto::metadata::decode_command(chunk).expect("a committed command is of a version this node knows");
         let (reply, events) = self.state.machine.write().apply(&command, now);
         // Observers hear of a change before the answer is given: who is answered sees it.
         if !events.is_empty() {
@@ -211,8 +218,8 @@ impl MetaMachine {
 
 impl Machine for MetaMachine {
     fn apply(&mut self, at: EntryAt, batch: &Batch) {
-        let (now, chunks) =
-            batcher::disassemble(batch.head.clone()).expect("a committed entry has the layout of a version this node knows");
+        let (now, chunks) = batcher::disassemble(batch.head.clone())
+            .expect("a committed entry has the layout of a version this node knows");
         for chunk in chunks {
             self.apply_chunk(chunk, now, at.index);
         }
@@ -224,6 +231,7 @@ impl Machine for MetaMachine {
 
     fn lead(&mut self, term: u64) {
         tracing::info!(term, "leading the metadata group");
+        metrics::leadership();
         self.batcher.lead(term);
         self.state.leader(self.state.node, term);
         self.state.peers.broadcast(&wire::leader(GroupId::META, term));

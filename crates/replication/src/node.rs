@@ -30,7 +30,7 @@ use crate::{
     founding::{Founding, FoundingError, Identity},
     group::{Context, Group},
     liveness::Liveness,
-    local::{LocalGroup, LocalQueue},
+    local::{LocalGroup, LocalKeeper, LocalQueue},
     meta::{MetaMachine, MetaState},
     metrics,
     shard::ShardMachine,
@@ -42,6 +42,17 @@ use crate::{
 const SERIALS_PER_MS_BITS: u32 = 20;
 /// Most voters of a shard group.
 const REPLICAS_MAX: usize = 3;
+
+/// Where the last incarnation is kept.
+const BOOT: &str = "boot";
+
+/// A number for this incarnation: the time, or one more than the last when the clock went back.
+fn next_boot(store: &Arc<dyn LogStore>) -> Result<u64, storage::Error> {
+    let last = store.read_node_value(BOOT)?.and_then(|bytes| Some(u64::from_le_bytes(bytes[..].try_into().ok()?)));
+    let boot = clock::now().0.max(last.map_or(0, |last| last + 1));
+    store.write_node_value(BOOT, bytes::Bytes::copy_from_slice(&boot.to_le_bytes()))?;
+    Ok(boot)
+}
 
 /// The smallest session serial of a node incarnation.
 pub(crate) fn first_session_serial(boot: u64) -> u64 {
@@ -111,15 +122,15 @@ impl Joined {
             TcpListener::bind(listen).await.map_err(|source| StartError::Listen { address: listen, source })?;
         let founding = Founding::open(&config, &store)?;
         let door = Arc::new(Door { founding, local: Arc::default(), inner: OnceLock::new() });
-        let service = Service { local: Arc::clone(&door.local), node: Arc::clone(&door) as Arc<dyn Node> };
+        let node: Arc<dyn Node> = door.clone();
+        let service = Service { local: Arc::clone(&door.local), node };
         telemetry::task::spawn(TaskKind::Critical(shutdown.clone()), "peer server", async move {
             if let Err(error) = transport::serve(service, listener).await {
                 tracing::error!(%error, "peer server ended");
             }
         });
         let identity = door.founding.complete(&store).await?;
-        let boot = clock::now().0;
-        *door.local.write() = Some(Local { cluster_id: identity.cluster_id.clone(), node: identity.node, boot });
+        let boot = next_boot(&store).map_err(FoundingError::from)?;
         Ok(Joined { config, identity, boot, store, door, shutdown })
     }
 
@@ -162,6 +173,7 @@ struct Inner {
     shards: RwLock<BTreeMap<GroupId, Arc<Group<ShardMachine>>>>,
     clients: RwLock<BTreeMap<GroupId, Arc<GroupClient>>>,
     local_machine: Arc<Mutex<queue::Machine>>,
+    local_effects: Arc<EffectQueue>,
     leaders: Mutex<BTreeMap<GroupId, (NodeId, u64)>>,
     peer_boots: Mutex<BTreeMap<NodeId, u64>>,
     forwarded: AtomicU64,
@@ -224,7 +236,9 @@ impl Replication {
             let group = GroupId(shard);
             inner.open_shard(&context, group).await.map_err(|source| StartError::Group { group, source })?;
         }
-        let events: Arc<dyn LinkEvents> = Arc::clone(&inner) as Arc<dyn LinkEvents>;
+        let events: Arc<dyn LinkEvents> = inner.clone();
+        // The door opens last: what peers say once must find somebody.
+        *joined.door.local.write() = Some(inner.peers.local().clone());
         inner.peers.start(&events);
         Ok(Replication(inner))
     }
@@ -270,6 +284,22 @@ impl Replication {
         self.0.liveness.is_up(node)
     }
 
+    /// Waits until the cluster is set up and this node has applied the metadata that its leader had when the two met: a client that
+    /// is let in earlier would not find queues that are there.
+    pub async fn caught_up(&self) {
+        loop {
+            let leader = self.0.meta.known_leader();
+            let behind = leader.is_none_or(|leader| {
+                let theirs = self.0.meta.spread_of(leader);
+                leader != self.0.identity.node && theirs.is_none_or(|index| self.0.meta_applied() < Some(index))
+            });
+            if !behind && self.0.meta.read().is_bootstrapped() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Publishes gauges.
     pub fn refresh_metrics(&self) {
         let led = self.0.shards.read().values().filter(|group| group.is_leader()).count();
@@ -280,16 +310,10 @@ impl Replication {
     pub async fn hand_over(&self, limit: Duration) {
         let groups: Vec<_> = self.0.shards.read().values().cloned().collect();
         for group in &groups {
-            let heir = group.voters.iter().find(|v| **v != self.0.identity.node && self.0.liveness.is_up(**v));
-            if let (true, Some(heir)) = (group.is_leader(), heir) {
-                group.raft.trigger().transfer_leader(heir.0).await.ok();
-            }
+            self.0.hand_over_group(group).await;
         }
         if let Some(meta) = self.0.meta_group.get() {
-            let heir = meta.voters.iter().find(|v| **v != self.0.identity.node && self.0.liveness.is_up(**v));
-            if let (true, Some(heir)) = (meta.is_leader(), heir) {
-                meta.raft.trigger().transfer_leader(heir.0).await.ok();
-            }
+            self.0.hand_over_group(meta).await;
         }
         let handed = async {
             while groups.iter().any(|group| group.raft.is_leader() && group.voters.len() > 1) {
@@ -328,20 +352,10 @@ impl Inner {
         let addresses = addresses.map(|(node, member)| PeerAddress { node: *node, address: member.address.clone() });
         let peers = Arc::new(Peers::new(local, addresses.collect()));
         let liveness = Arc::new(Liveness::default());
-        let routes = Arc::new(Routes {
-            node,
-            peers: Arc::clone(&peers),
-            batchers: RwLock::default(),
-            local: Arc::default(),
-        });
-        let meta = MetaState::new(
-            node,
-            joined.boot,
-            observer,
-            Arc::clone(&peers),
-            Arc::clone(&routes) as Arc<dyn Route>,
-            Arc::clone(&liveness),
-        );
+        let routes =
+            Arc::new(Routes { node, peers: Arc::clone(&peers), batchers: RwLock::default(), local: Arc::default() });
+        let route: Arc<dyn Route> = routes.clone();
+        let meta = MetaState::new(node, joined.boot, observer, Arc::clone(&peers), route, Arc::clone(&liveness));
         Inner {
             identity,
             boot: joined.boot,
@@ -355,6 +369,7 @@ impl Inner {
             shards: RwLock::default(),
             clients: RwLock::default(),
             local_machine: Arc::new(Mutex::new(queue::Machine::new())),
+            local_effects: Arc::default(),
             leaders: Mutex::default(),
             peer_boots: Mutex::default(),
             forwarded: AtomicU64::new(0),
@@ -367,7 +382,7 @@ impl Inner {
         }
         let mut clients = self.clients.write();
         let client = clients.entry(group).or_insert_with(|| {
-            let route = Arc::clone(&self.routes) as Arc<dyn Route>;
+            let route: Arc<dyn Route> = self.routes.clone();
             Arc::new(GroupClient::new(group, self.identity.node, self.boot, route, Arc::clone(&self.sessions)))
         });
         Arc::clone(client)
@@ -376,7 +391,7 @@ impl Inner {
     fn start_local(&self, context: &Context) {
         let group = GroupId::local(self.identity.node);
         let bodies = crate::local::Bodies::default();
-        let effects = Arc::new(EffectQueue::default());
+        let effects = Arc::clone(&self.local_effects);
         let kind = || TaskKind::Critical(context.shutdown.clone());
         let local = LocalGroup {
             queue: Arc::clone(&self.routes.local),
@@ -385,6 +400,16 @@ impl Inner {
             effects: Arc::clone(&effects),
         };
         telemetry::task::spawn(kind(), "memory group", until(local.run(), context.shutdown.clone()));
+        let keeper = LocalKeeper {
+            queue: Arc::clone(&self.routes.local),
+            machine: Arc::clone(&self.local_machine),
+            node: self.identity.node,
+            boot: self.boot,
+            grace: context.config.timers.peer_grace,
+            liveness: Arc::clone(&self.liveness),
+        };
+        let keeping = until(keeper.run(), context.shutdown.clone());
+        telemetry::task::spawn(kind(), "keeper of the memory group", keeping);
         let effects = self.effects(group, effects, Arc::new(bodies), Arc::default());
         telemetry::task::spawn(kind(), "effects of the memory group", until(effects.run(), context.shutdown.clone()));
     }
@@ -431,8 +456,7 @@ impl Inner {
         self.routes.batchers.write().insert(id, Arc::clone(&batcher));
         let queue = Arc::new(EffectQueue::default());
         let cache = Arc::new(EntryCache::default());
-        let machine =
-            ShardMachine::new(id, Arc::clone(&batcher), Arc::clone(&queue), Arc::clone(&context.store));
+        let machine = ShardMachine::new(id, Arc::clone(&batcher), Arc::clone(&queue), Arc::clone(&context.store));
         let blobs = Arc::new(StoredBlobs { group: id, store: Arc::clone(&context.store) });
         let effects = self.effects(id, queue, blobs, Arc::clone(&cache));
         let kind = || TaskKind::Critical(context.shutdown.clone());
@@ -510,6 +534,9 @@ impl Inner {
                 group.machine.lock().reissue_to(peer);
             }
         }
+        let local = GroupId::local(self.identity.node);
+        self.peers.forward(peer, wire::leader(local, 0));
+        crate::shard::reissue(&self.local_machine.lock(), &self.local_effects, peer);
         if let Some(applied) = self.meta_applied() {
             self.peers.forward(peer, wire::applied(applied));
         }
@@ -517,6 +544,19 @@ impl Inner {
         let clients: Vec<_> = self.clients.read().values().cloned().collect();
         for client in clients {
             client.link_up(peer);
+        }
+    }
+
+    /// Transfers the group's leadership, when this node has it, to the live voter that has most of the log.
+    async fn hand_over_group<M: crate::machine::Machine>(&self, group: &Group<M>) {
+        if !group.is_leader() {
+            return;
+        }
+        let live = |node: u64| node != self.identity.node.0 && self.liveness.is_up(NodeId(node));
+        let heir = group.matched().into_iter().filter(|(node, _)| live(*node)).max_by_key(|(_, matched)| *matched);
+        if let Some((heir, _)) = heir {
+            // A group that failed has nothing to hand over.
+            group.raft.trigger().transfer_leader(heir).await.ok();
         }
     }
 
@@ -579,7 +619,9 @@ impl LinkEvents for Inner {
 
     fn message(&self, peer: NodeId, message: Message) {
         match message.kind {
-            Some(kind @ (Kind::AppendReply(_) | Kind::VoteReply(_) | Kind::TransferReply(_))) => self.asked.answer(kind),
+            Some(kind @ (Kind::AppendReply(_) | Kind::VoteReply(_) | Kind::TransferReply(_))) => {
+                self.asked.answer(kind)
+            }
             _ => tracing::debug!(%peer, "message of an unknown kind passed over"),
         }
     }
@@ -588,10 +630,12 @@ impl LinkEvents for Inner {
 impl Node for Door {
     fn port(&self, group: GroupId) -> Option<PortBox> {
         let inner = self.inner.get()?;
-        if group == GroupId::META {
-            return inner.meta_group.get().map(|group| Arc::clone(group) as PortBox);
-        }
-        inner.shards.read().get(&group).map(|group| Arc::clone(group) as PortBox)
+        let port: PortBox = if group == GroupId::META {
+            inner.meta_group.get()?.clone()
+        } else {
+            inner.shards.read().get(&group)?.clone()
+        };
+        Some(port)
     }
 
     fn forwarded(&self, from: NodeId, message: Message) {

@@ -16,7 +16,7 @@ openraft::declare_raft_types!(
 
 /// One log entry's payload: the chunks of commands that one batcher gathered, and the message records that they name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Batch {
+pub(crate) struct Batch {
     /// `version u8 | proposed_at ms u64 LE | (chunk length u32 LE | chunk)*`.
     pub head: Bytes,
     /// The records of all chunks, in order.

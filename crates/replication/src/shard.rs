@@ -49,17 +49,25 @@ impl ShardMachine {
         if self.batcher.leading().is_none() {
             return;
         }
-        let mut outcome = Outcome::default();
-        self.queues.reissue(&mut outcome);
-        outcome.deliveries.retain(|delivery| delivery.consumer.session.node == node);
-        self.effects.push(Effect::Outcome(outcome));
+        reissue(&self.queues, &self.effects, node);
+    }
+}
+
+/// Everything that sessions of `node` hold goes to it again.
+pub(crate) fn reissue(queues: &queue::Machine, effects: &EffectQueue, node: NodeId) {
+    let mut outcome = Outcome::default();
+    queues.reissue(&mut outcome);
+    outcome.deliveries.retain(|delivery| delivery.consumer.session.node == node);
+    if !outcome.deliveries.is_empty() {
+        effects.push(Effect::Outcome(outcome));
     }
 }
 
 impl Machine for ShardMachine {
     fn apply(&mut self, at: EntryAt, batch: &Batch) {
         // Every replica reads the same bytes: what cannot be read stops this group everywhere (ADR 0011).
-        let (proposed_at, chunks) = decode(batch).expect("a committed entry has the layout of a version this node knows");
+        let (proposed_at, chunks) =
+            decode(batch).expect("a committed entry has the layout of a version this node knows");
         let mut outcome = Outcome::default();
         self.queues.apply_entry(At { index: at.index, proposed_at }, &chunks, &mut outcome);
         metrics::applied(batch.blob.slot_count());
@@ -73,6 +81,7 @@ impl Machine for ShardMachine {
 
     fn lead(&mut self, term: u64) {
         tracing::info!(group_id = %self.group, term, "leading");
+        metrics::leadership();
         self.batcher.lead(term);
         let mut outcome = Outcome::default();
         self.queues.reissue(&mut outcome);

@@ -76,7 +76,11 @@ impl<M: Machine> StateMachine<M> {
         Ok(this)
     }
 
-    fn apply_one(&mut self, log_id: LogId, payload: &EntryPayload<crate::raft_types::Batch, u64, openraft::impls::EmptyNode>) {
+    fn apply_one(
+        &mut self,
+        log_id: LogId,
+        payload: &EntryPayload<crate::raft_types::Batch, u64, openraft::impls::EmptyNode>,
+    ) {
         let term = log_id.leader_id.term;
         let own = leader_of(&log_id) == self.node;
         let mut machine = self.machine.lock();
@@ -203,10 +207,8 @@ impl RaftSnapshotBuilder<C> for Builder {
     type SnapshotData = SnapshotData;
 
     async fn build_snapshot(&mut self) -> Result<SnapshotOf<C, SnapshotData>, io::Error> {
-        let checkpoint = Checkpoint {
-            meta: log_codec::snapshot_meta_bytes(&self.meta),
-            segments: self.segments.as_ref().clone(),
-        };
+        let checkpoint =
+            Checkpoint { meta: log_codec::snapshot_meta_bytes(&self.meta), segments: self.segments.as_ref().clone() };
         let (sender, done) = oneshot::channel();
         self.store.write_checkpoint(self.group, checkpoint, Box::new(move |result| drop(sender.send(result))));
         done.await.map_err(io::Error::other)?.map_err(io::Error::other)?;

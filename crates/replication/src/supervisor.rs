@@ -28,7 +28,7 @@ const ROUND: Duration = Duration::from_millis(250);
 /// How long a leader that is not the preferred one keeps a group after it took it over.
 const BALANCE_AFTER: Duration = Duration::from_secs(5);
 /// Entries that the preferred node may be behind when it is given a group.
-const BALANCE_LAG_MAX: u64 = 1000;
+const BALANCE_LAG_MAX: u64 = 16;
 /// How often a leader compares its queues with metadata.
 const RECONCILE_EVERY: Duration = Duration::from_secs(10);
 
@@ -53,11 +53,19 @@ pub(crate) struct Duty {
     checkpoint_index: u64,
     leading_since: Option<Instant>,
     reconciled: Option<Instant>,
+    /// Whether metadata and the group had different numbers of queues in the last round.
+    differed: bool,
 }
 
 impl Default for Duty {
     fn default() -> Self {
-        Duty { checkpoint_at: Instant::now(), checkpoint_index: 0, leading_since: None, reconciled: None }
+        Duty {
+            checkpoint_at: Instant::now(),
+            checkpoint_index: 0,
+            leading_since: None,
+            reconciled: None,
+            differed: false,
+        }
     }
 }
 
@@ -102,10 +110,7 @@ where
             let metrics = self.group.raft.metrics();
             let now = metrics.borrow_watched();
             let matched = now.replication.iter().flatten();
-            let slowest = matched
-                .filter(|(node, _)| **node == self.node.0 || self.liveness.is_up(NodeId(**node)))
-                .map(|(_, matched)| matched.as_ref().map_or(0, |id| id.index))
-                .min();
+            let slowest = matched.map(|(_, matched)| matched.as_ref().map_or(0, |id| id.index)).min();
             let index = |id: Option<crate::raft_types::LogId>| id.map_or(0, |id| id.index);
             (index(now.last_applied), index(now.snapshot), index(now.purged), slowest)
         };
@@ -115,7 +120,11 @@ where
             self.duty.checkpoint_index = applied;
             self.duty.checkpoint_at = Instant::now();
         }
-        let keep = keep.unwrap_or(u64::MAX).max(applied.saturating_sub(LAG_ENTRIES_MAX));
+        // A leader knows who is behind; a follower keeps a tail, for it may lead next.
+        let keep = keep.map_or_else(
+            || snapshot.saturating_sub(CHECKPOINT_ENTRIES),
+            |slowest| slowest.max(applied.saturating_sub(LAG_ENTRIES_MAX)),
+        );
         let up_to = snapshot.min(keep);
         if up_to > purged + CHECKPOINT_ENTRIES / 2 {
             // A failed group says so elsewhere.
@@ -145,7 +154,12 @@ where
 impl Chores for Supervisor<ShardMachine> {
     async fn lead(&mut self) {
         let mut commands = self.nodes_over();
-        if self.duty.reconciled.is_none_or(|at| at.elapsed() > RECONCILE_EVERY) {
+        let here = self.group.machine.lock().queues().queues().count();
+        let differs = self.meta.read().queue_count_in_group(self.group.id) != here;
+        // A declaration or deletion that is under way differs for a moment; one that its node did not finish, for longer.
+        let unfinished = differs && self.duty.differed;
+        self.duty.differed = differs;
+        if unfinished || self.duty.reconciled.is_none_or(|at| at.elapsed() > RECONCILE_EVERY) {
             self.duty.reconciled = Some(Instant::now());
             commands.append(&mut self.disagreements());
         }
@@ -163,33 +177,11 @@ impl Supervisor<ShardMachine> {
     /// Nodes whose sessions here are over.
     fn nodes_over(&self) -> Vec<Command> {
         let nodes = self.group.machine.lock().queues().nodes();
-        let over = nodes.into_iter().filter_map(|known| {
-            let verdict = if known.node == self.node {
-                Verdict::Here { boot: self.boot }
-            } else {
-                self.liveness.verdict(known.node, self.timers.peer_grace)
-            };
-            let serial = known.session_serial_max.unwrap_or(0);
-            match verdict {
-                Verdict::Here { boot } => {
-                    let first_serial = crate::node::first_session_serial(boot);
-                    let old_boot = known.boot.is_some_and(|known| known < boot);
-                    let old_sessions = known.session_serial_max.is_some_and(|serial| serial < first_serial);
-                    (old_boot || old_sessions).then(|| Command::NodeDown {
-                        node: known.node,
-                        boot: boot.saturating_sub(1),
-                        sessions_up_to: first_serial.saturating_sub(1),
-                    })
-                }
-                Verdict::Gone => Some(Command::NodeDown {
-                    node: known.node,
-                    boot: known.boot.unwrap_or(0),
-                    sessions_up_to: serial,
-                }),
-                Verdict::Unknown => None,
-            }
-        });
-        over.collect()
+        let verdict = |node| match node == self.node {
+            true => Verdict::Here { boot: self.boot },
+            false => self.liveness.verdict(node, self.timers.peer_grace),
+        };
+        nodes.into_iter().filter_map(|known| node_over(known, verdict(known.node))).collect()
     }
 
     /// Queues that metadata has and this group has not, and the other way round.
@@ -208,10 +200,36 @@ impl Supervisor<ShardMachine> {
     }
 
     fn propose(&self, commands: Vec<Command>) {
-        let chunk =
-            Chunk { producer: Producer::default(), seq: 0, session: SessionId::default(), commands, slots: 0 };
-        self.group.batcher.push(Submission { chunk: proto::chunk::encode(&chunk), blob: Blob::default() });
+        self.group.batcher.push(system_chunk(commands));
     }
+}
+
+/// The command that ends the sessions of a node that are over, when there are any.
+pub(crate) fn node_over(known: queue::NodePresence, verdict: Verdict) -> Option<Command> {
+    match verdict {
+        Verdict::Here { boot } => {
+            let first_serial = crate::node::first_session_serial(boot);
+            let old_boot = known.boot.is_some_and(|known| known < boot);
+            let old_sessions = known.session_serial_max.is_some_and(|serial| serial < first_serial);
+            (old_boot || old_sessions).then(|| Command::NodeDown {
+                node: known.node,
+                boot: boot.saturating_sub(1),
+                sessions_up_to: first_serial.saturating_sub(1),
+            })
+        }
+        Verdict::Gone => Some(Command::NodeDown {
+            node: known.node,
+            boot: known.boot.unwrap_or(0),
+            sessions_up_to: known.session_serial_max.unwrap_or(0),
+        }),
+        Verdict::Unknown => None,
+    }
+}
+
+/// The encoded chunk of a group's own commands, which no node numbers.
+pub(crate) fn system_chunk(commands: Vec<Command>) -> Submission {
+    let chunk = Chunk { producer: Producer::default(), seq: 0, session: SessionId::default(), commands, slots: 0 };
+    Submission { chunk: proto::chunk::encode(&chunk), blob: Blob::default() }
 }
 
 impl Chores for Supervisor<MetaMachine> {

@@ -51,10 +51,8 @@ pub(crate) struct Receiver<T>(Arc<Shared<T>>);
 
 /// A queue of at most `max` items.
 pub(crate) fn bounded<T>(max: usize) -> (Sender<T>, Receiver<T>) {
-    let state =
-        State { items: VecDeque::new(), senders: 1, receiver: true, receiver_waits: false, senders_wait: 0 };
-    let shared =
-        Arc::new(Shared { state: Mutex::new(state), filled: Condvar::new(), drained: Condvar::new(), max });
+    let state = State { items: VecDeque::new(), senders: 1, receiver: true, receiver_waits: false, senders_wait: 0 };
+    let shared = Arc::new(Shared { state: Mutex::new(state), filled: Condvar::new(), drained: Condvar::new(), max });
     (Sender(Arc::clone(&shared)), Receiver(shared))
 }
 
@@ -183,7 +181,7 @@ mod tests {
         drop(sender);
         let mut next = [0; 4];
         while let Ok((from, n)) = receiver.recv() {
-            let expected = &mut next[from as usize];
+            let expected = &mut next[usize::try_from(from).unwrap()];
             assert_eq!(n, *expected);
             *expected += 1;
         }

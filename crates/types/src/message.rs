@@ -100,12 +100,10 @@ impl BlobBuilder {
     /// When the blob would exceed 4 GiB or a name 255 bytes, which the callers' limits exclude.
     pub fn push(&mut self, parts: &RecordParts<'_>) -> u32 {
         let body_len: usize = parts.body.iter().map(Bytes::len).sum();
-        self.records
-            .reserve(6 + parts.exchange.len() + parts.routing_key.len() + parts.properties.len() + body_len);
+        self.records.reserve(6 + parts.exchange.len() + parts.routing_key.len() + parts.properties.len() + body_len);
         self.put_short(parts.exchange);
         self.put_short(parts.routing_key);
-        self.records
-            .put_u32_le(u32::try_from(parts.properties.len()).expect("a content header fits a frame"));
+        self.records.put_u32_le(u32::try_from(parts.properties.len()).expect("a content header fits a frame"));
         self.records.put_slice(parts.properties);
         for piece in parts.body {
             self.records.put_slice(piece);
@@ -191,7 +189,8 @@ impl Blob {
             return Ok(Blob::default());
         }
         let table_end = bytes.len().checked_sub(4).ok_or(BlobError::Damaged)?;
-        let count = u32::from_le_bytes([bytes[table_end], bytes[table_end + 1], bytes[table_end + 2], bytes[table_end + 3]]);
+        let count =
+            u32::from_le_bytes([bytes[table_end], bytes[table_end + 1], bytes[table_end + 2], bytes[table_end + 3]]);
         let table = usize::try_from(count).ok().and_then(|n| n.checked_mul(4)).ok_or(BlobError::Damaged)?;
         if table_end < table || count == 0 {
             return Err(BlobError::Damaged);

@@ -66,7 +66,7 @@ impl Channel {
             credit,
         });
         metrics::consumer_added();
-        cx.shared.broker.registry().watch(place.queue, place.group, self.key(number));
+        cx.shared.broker.registry().watch(place.queue, self.key(number));
         self.holds_in(place.group);
         self.begin(cx, caller, Step::Attach { number, place, name, options, no_wait: consume.no_wait });
         Ok(())
@@ -155,7 +155,7 @@ impl Channel {
 
     pub(crate) fn forget_consumer(&mut self, shared: &Shared, number: u32) -> Option<Consumer> {
         let consumer = self.consumers.remove(number)?;
-        shared.broker.registry().unwatch(consumer.queue, consumer.group, self.key(number));
+        shared.broker.registry().unwatch(consumer.queue, self.key(number));
         metrics::consumer_removed();
         Some(consumer)
     }

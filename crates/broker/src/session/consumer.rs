@@ -80,6 +80,12 @@ impl CreditWindow {
         self.granted.saturating_sub(self.sent) <= self.window() / 2
     }
 
+    /// Deliveries up to this one will not come. Whether it is time to grant more.
+    pub(crate) fn passed(&mut self, seq: u64) -> bool {
+        self.sent = self.sent.max(seq);
+        self.granted.saturating_sub(self.sent) <= self.window() / 2
+    }
+
     /// Grants what may be granted now: the sequence number that may be sent up to.
     pub(crate) fn grant(&mut self) -> Option<u64> {
         let up_to = self.sent + self.window();

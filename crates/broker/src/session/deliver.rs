@@ -2,7 +2,7 @@
 
 use amqp_connection::{Delivery, Origin, Verb};
 use replication::{DeliveredRecord, SessionDelivery};
-use tracing::error;
+use tracing::{error, warn};
 use types::{ConsumerKey, MessageRecord, SeqRange};
 
 use super::{
@@ -24,13 +24,27 @@ impl Channel {
             self.give_back_late(cx, &delivery);
             return;
         };
+        if delivery.messages.is_empty() && consumer.no_ack {
+            // What was settled as it was sent, and lost on the way, is not sent again; credit for it is.
+            consumer.last_seq = consumer.last_seq.max(delivery.first_seq.saturating_sub(1));
+            let seq = consumer.last_seq;
+            if consumer.waiting.is_empty()
+                && let Some(credit) = &mut consumer.credit
+                && credit.passed(seq)
+                && self.credit_due.last() != Some(&number)
+            {
+                self.credit_due.push(number);
+            }
+        }
         for (seq, message) in (delivery.first_seq..).zip(delivery.messages) {
             if seq <= consumer.last_seq {
                 cx.shared.tally.repeated += 1;
             } else {
                 // What is settled as it is sent is not sent again by a new leader: there, a gap is what was lost on the way.
                 if seq != consumer.last_seq + 1 && !consumer.no_ack {
-                    error!(session = %self.session, number, seq, last = consumer.last_seq, "deliveries are missing");
+                    // They come again, with these behind them, when the link that lost them is back.
+                    warn!(session = %self.session, number, seq, last = consumer.last_seq, "deliveries are missing");
+                    break;
                 }
                 consumer.last_seq = seq;
                 consumer.waiting.push_back(Waiting { seq, message });

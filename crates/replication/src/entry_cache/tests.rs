@@ -113,11 +113,7 @@ fn a_blob_is_found_by_its_entry_and_empty_ones_are_not() {
     let batch = |blob: &Blob| EntryPayload::Normal(Batch { head: Bytes::new(), blob: blob.clone() });
     let cache = EntryCache::default();
     assert_eq!(cache.blob(5), None);
-    cache.append(&[
-        entry(1, 5, EntryPayload::Blank),
-        entry(1, 6, batch(&blob)),
-        entry(1, 7, batch(&Blob::default())),
-    ]);
+    cache.append(&[entry(1, 5, EntryPayload::Blank), entry(1, 6, batch(&blob)), entry(1, 7, batch(&Blob::default()))]);
     assert_eq!(cache.blob(6), Some(blob));
     for index in [0, 4, 5, 7, 8] {
         assert_eq!(cache.blob(index), None, "entry {index}");

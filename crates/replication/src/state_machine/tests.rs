@@ -64,9 +64,9 @@ fn batch(value: u8) -> Payload {
 }
 
 async fn apply(machine: &mut StateMachine<Notes>, entries: Vec<(u64, u64, u64, Payload)>) {
-    let entries = entries.into_iter().map(|(term, node, index, payload)| {
-        Ok((Entry { log_id: log_id(term, node, index), payload }, None))
-    });
+    let entries = entries
+        .into_iter()
+        .map(|(term, node, index, payload)| Ok((Entry { log_id: log_id(term, node, index), payload }, None)));
     machine.apply(futures_util::stream::iter(entries)).await.unwrap();
 }
 
@@ -92,8 +92,7 @@ async fn effects_are_acted_on_between_the_own_first_entry_of_a_term_and_the_firs
         ],
     )
     .await;
-    let expected =
-        ["apply 2", "lead 2", "apply 4 leading", "follow", "apply 6", "lead 5", "apply 8 leading", "lead 6"];
+    let expected = ["apply 2", "lead 2", "apply 4 leading", "follow", "apply 6", "lead 5", "apply 8 leading", "lead 6"];
     assert_eq!(told(&machine), expected);
 }
 
@@ -103,7 +102,8 @@ async fn entries_that_an_earlier_incarnation_proposed_are_applied_without_leadin
     let (mut log, _) = open(&store);
     log.save_vote(&Vote::new_committed(4, NODE.0)).await.unwrap();
     let (_, mut machine) = open(&store);
-    apply(&mut machine, vec![(4, 1, 1, EntryPayload::Blank), (4, 1, 2, batch(1)), (5, 1, 3, EntryPayload::Blank)]).await;
+    apply(&mut machine, vec![(4, 1, 1, EntryPayload::Blank), (4, 1, 2, batch(1)), (5, 1, 3, EntryPayload::Blank)])
+        .await;
     assert_eq!(told(&machine), ["apply 2", "lead 5"]);
 }
 

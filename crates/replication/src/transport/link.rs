@@ -6,7 +6,10 @@ use proto::generated::peer::{Batch, FoundReply, FoundRequest, Hello, Message, me
 use telemetry::task::TaskKind;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Streaming, transport::{Channel, Endpoint}};
+use tonic::{
+    Streaming,
+    transport::{Channel, Endpoint},
+};
 use types::NodeId;
 
 use super::{Local, MESSAGE_BYTES_MAX, VERSION, outbox::Outbox, wire};

@@ -37,6 +37,9 @@ const IN_FLIGHT_MAX: usize = 32;
 /// A stream that is owed an answer for this long is broken off: a hung follower must not pin the log. Longer than a slow fsync.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How long a stream waits that has nothing to expect and may not send.
+const FULL_PAUSE: Duration = Duration::from_millis(5);
+
 type Rpc<T> = Result<T, RPCError<C>>;
 
 /// What is asked and not answered on this node's links.
@@ -193,6 +196,8 @@ impl<S: Stream<Item = AppendEntriesRequest<C>> + Send + Unpin + 'static> AppendS
                     },
                     None => self.input = None,
                 },
+                // Nobody tells when the outbox, which all groups share, has drained.
+                () = tokio::time::sleep(FULL_PAUSE), if !may_send && !owed => {}
                 () = tokio::time::sleep(ANSWER_TIMEOUT), if owed => {
                     self.ended = true;
                     return Some(Err(unreachable(self.target)));
@@ -371,9 +376,7 @@ impl NetSnapshot<C> for Client {
         _option: RPCOption,
     ) -> Result<SnapshotResponse<C>, StreamingError<C>> {
         let shared = &self.shared;
-        let last = snapshot.meta.last_log_id.map_or(0, |id| id.index);
-        let live: Vec<u64> = shared.live.indexes().into_iter().filter(|index| *index <= last).collect();
-        let sending = server::send_snapshot(&shared.peers, self.target, shared.group, vote, snapshot, live, &shared.live);
+        let sending = server::send_snapshot(&shared.peers, self.target, shared.group, vote, snapshot, &shared.live);
         tokio::select! {
             closed = cancel => Err(StreamingError::Closed(closed)),
             sent = sending => match sent {

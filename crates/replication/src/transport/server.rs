@@ -1,19 +1,13 @@
 //! The answering side: takes the streams that peers dial, and gives what they ask to the groups.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    pin::Pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use openraft::{
     raft::{
-        AppendEntriesRequest, StreamAppendError, StreamAppendResult, TransferLeaderRequest, TransferLeaderResponse, VoteRequest,
-        VoteResponse,
+        AppendEntriesRequest, StreamAppendError, StreamAppendResult, TransferLeaderRequest, TransferLeaderResponse,
+        VoteRequest, VoteResponse,
     },
     type_config::alias::SnapshotOf,
 };
@@ -38,8 +32,7 @@ use super::{
     wire,
 };
 use crate::{
-    BoxFuture,
-    log_codec,
+    BoxFuture, log_codec,
     raft_types::{C, Vote},
     state_machine::SnapshotData,
 };
@@ -50,11 +43,11 @@ pub(crate) trait Port: Send + Sync + 'static {
         &self,
         requests: ReceiverStream<AppendEntriesRequest<C>>,
     ) -> Pin<Box<dyn Stream<Item = Option<StreamAppendResult<C>>> + Send>>;
-    fn append(&self, request: AppendEntriesRequest<C>) -> BoxFuture<Option<openraft::raft::AppendEntriesResponse<C>>>;
     fn vote(&self, request: VoteRequest<C>, pre_vote: bool) -> BoxFuture<Option<VoteResponse<C>>>;
     fn transfer(&self, request: TransferLeaderRequest<C>) -> BoxFuture<Option<TransferLeaderResponse<C>>>;
     fn install(&self, vote: Vote, snapshot: SnapshotOf<C, SnapshotData>) -> BoxFuture<Result<Vote, String>>;
-    fn put_blobs(&self, blobs: Vec<(u64, Bytes)>);
+    /// Stages blobs of a snapshot; waits while too much waits for the disk.
+    fn put_blobs(&self, blobs: Vec<(u64, Bytes)>) -> BoxFuture<()>;
 }
 
 /// A group's port.
@@ -97,8 +90,9 @@ pub(crate) struct Service {
 
 /// Serves peers until the task is dropped.
 pub(crate) async fn serve(service: Service, listener: TcpListener) -> Result<(), tonic::transport::Error> {
-    let service =
-        PeerServer::new(service).max_decoding_message_size(MESSAGE_BYTES_MAX).max_encoding_message_size(MESSAGE_BYTES_MAX);
+    let service = PeerServer::new(service)
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX);
     // The builder's own `tcp_nodelay` does not reach connections that are handed in. Without it a follower's small answers wait
     // for the leader's delayed acknowledgement: 40 ms.
     let connections = TcpListenerStream::new(listener).map(|accepted| {
@@ -181,7 +175,10 @@ impl Peer for Service {
         self.open(request, true).await
     }
 
-    async fn snapshot(&self, request: Request<Streaming<p::SnapshotPart>>) -> Result<Response<p::SnapshotDone>, Status> {
+    async fn snapshot(
+        &self,
+        request: Request<Streaming<p::SnapshotPart>>,
+    ) -> Result<Response<p::SnapshotDone>, Status> {
         let local = self.local()?;
         let mut parts = request.into_inner();
         let first = parts.message().await?.and_then(|part| part.part);
@@ -197,14 +194,19 @@ impl Peer for Service {
         while let Some(part) = parts.message().await? {
             match part.part {
                 Some(p::snapshot_part::Part::Blobs(blobs)) => {
-                    port.put_blobs(blobs.indexes.into_iter().zip(blobs.blobs).collect());
+                    port.put_blobs(blobs.indexes.into_iter().zip(blobs.blobs).collect()).await;
                 }
                 Some(p::snapshot_part::Part::Segments(s)) => segments.extend(s.keys.into_iter().zip(s.values)),
-                Some(p::snapshot_part::Part::Start(_)) | None => return Err(Status::invalid_argument("a second start")),
+                Some(p::snapshot_part::Part::Start(_)) | None => {
+                    return Err(Status::invalid_argument("a second start"));
+                }
             }
         }
         let data = SnapshotData { segments: Arc::new(segments), live: start.live };
-        let vote = port.install(vote, SnapshotOf::<C, SnapshotData> { meta, snapshot: data }).await.map_err(Status::internal)?;
+        let vote = port
+            .install(vote, SnapshotOf::<C, SnapshotData> { meta, snapshot: data })
+            .await
+            .map_err(Status::internal)?;
         Ok(Response::new(p::SnapshotDone { vote: Some(wire::vote(&vote)) }))
     }
 
@@ -377,7 +379,12 @@ fn append_reply(group: u32, stream: u64, seq: u64, result: p::append_reply::Resu
     wire::message(Kind::AppendReply(reply))
 }
 
-pub(super) fn append_to_wire(group: GroupId, stream: u64, seq: u64, request: &AppendEntriesRequest<C>) -> p::AppendRequest {
+pub(super) fn append_to_wire(
+    group: GroupId,
+    stream: u64,
+    seq: u64,
+    request: &AppendEntriesRequest<C>,
+) -> p::AppendRequest {
     p::AppendRequest {
         group: group.0,
         stream,
@@ -408,9 +415,10 @@ pub(super) async fn send_snapshot(
     group: GroupId,
     vote: Vote,
     snapshot: SnapshotOf<C, SnapshotData>,
-    live: Vec<u64>,
     source: &Live,
 ) -> Result<Vote, String> {
+    let last = snapshot.meta.last_log_id.map_or(0, |id| id.index);
+    let live: Vec<u64> = source.indexes().into_iter().filter(|index| *index <= last).collect();
     let address = peers.address(to).ok_or_else(|| format!("node {to} has no address"))?;
     let channel = link::endpoint(address).map_err(|e| e.to_string())?.connect().await.map_err(|e| e.to_string())?;
     let local = peers.local();

@@ -34,7 +34,7 @@ pub(crate) fn vote(vote: &Vote) -> p::Vote {
 }
 
 pub(crate) fn vote_from(vote: Option<p::Vote>) -> Result<Vote, DecodeError> {
-    let vote = vote.ok_or(DecodeError::new("vote"))?;
+    let vote = vote.ok_or_else(|| DecodeError::new("vote"))?;
     Ok(if vote.committed { Vote::new_committed(vote.term, vote.node) } else { Vote::new(vote.term, vote.node) })
 }
 

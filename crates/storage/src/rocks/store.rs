@@ -7,8 +7,8 @@ use types::GroupId;
 
 use super::RocksStore;
 use crate::{
-    handoff::bounded,
     Checkpoint, Completion, Error, GroupState, InstalledSnapshot, LogRecord, LogStore,
+    handoff::bounded,
     keys::{self, Tag},
     writer::{InstallOp, Op},
 };

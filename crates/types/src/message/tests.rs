@@ -5,7 +5,10 @@ use proptest::{collection::vec, prelude::*};
 
 use super::{Blob, BlobBuilder, BlobError, MessageRecord, RecordParts};
 
-fn build(messages: &[(Vec<u8>, Vec<u8>, Vec<u8>, Vec<Vec<u8>>)]) -> Blob {
+/// Exchange, routing key, properties, body in pieces.
+type Parts = (Vec<u8>, Vec<u8>, Vec<u8>, Vec<Vec<u8>>);
+
+fn build(messages: &[Parts]) -> Blob {
     let mut builder = BlobBuilder::default();
     for (exchange, key, properties, body) in messages {
         let pieces: Vec<Bytes> = body.iter().cloned().map(Bytes::from).collect();
@@ -14,7 +17,7 @@ fn build(messages: &[(Vec<u8>, Vec<u8>, Vec<u8>, Vec<Vec<u8>>)]) -> Blob {
     builder.finish()
 }
 
-fn messages() -> impl Strategy<Value = Vec<(Vec<u8>, Vec<u8>, Vec<u8>, Vec<Vec<u8>>)>> {
+fn messages() -> impl Strategy<Value = Vec<Parts>> {
     let name = || vec(any::<u8>(), 0..20);
     vec((name(), name(), name(), vec(name(), 0..3)), 0..8)
 }
@@ -23,9 +26,9 @@ proptest! {
     #[test]
     fn records_come_out_of_a_blob_as_they_went_in(messages in messages()) {
         let blob = Blob::from_bytes(build(&messages).as_bytes().clone()).expect("own blob");
-        prop_assert_eq!(blob.slot_count() as usize, messages.len());
-        for (slot, (exchange, key, properties, body)) in messages.iter().enumerate() {
-            let record = MessageRecord::decode(blob.record(slot as u32).unwrap()).unwrap();
+        prop_assert_eq!(blob.slot_count(), u32::try_from(messages.len()).unwrap());
+        for (slot, (exchange, key, properties, body)) in (0..).zip(&messages) {
+            let record = MessageRecord::decode(blob.record(slot).unwrap()).unwrap();
             prop_assert_eq!(record.exchange.as_bytes(), &exchange[..]);
             prop_assert_eq!(record.routing_key.as_bytes(), &key[..]);
             prop_assert_eq!(&record.properties[..], &properties[..]);
@@ -39,7 +42,7 @@ proptest! {
         let mut joined = BlobBuilder::default();
         joined.append(&first);
         let base = joined.append(&second);
-        prop_assert_eq!(base as usize, a.len());
+        prop_assert_eq!(base, u32::try_from(a.len()).unwrap());
         let all = [a, b].concat();
         prop_assert_eq!(joined.finish(), build(&all));
     }

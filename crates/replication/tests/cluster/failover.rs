@@ -1,0 +1,136 @@
+//! Nodes are killed and come back; nothing that was submitted elsewhere is lost, and nothing happens twice.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use queue::{Command, ConsumerOptions};
+use replication::{ChunkReplies, Timers};
+use types::{GroupId, SessionId};
+
+use crate::{
+    cluster::{Cluster, Node, QUEUE, TIMERS},
+    consumers::{attach, consume},
+    recorder::until,
+};
+
+const GROUP: GroupId = GroupId(1);
+
+fn publish(node: &Node, session: SessionId, tokens: std::ops::RangeInclusive<u64>) {
+    for token in tokens {
+        node.publish(GROUP, session, token, QUEUE, &[format!("{} {token}", node.id)]);
+    }
+}
+
+/// Everything is answered as applied, in order.
+fn check_answers(node: &Node, session: SessionId, count: u64) {
+    let answers = node.recorder.answers(session, GROUP, usize::try_from(count).unwrap());
+    let tokens: Vec<u64> = answers.iter().map(|(token, _)| *token).collect();
+    assert_eq!(tokens, (1..=count).collect::<Vec<_>>());
+    let unavailable = answers.iter().filter(|(_, replies)| *replies == ChunkReplies::Unavailable).count();
+    assert_eq!(unavailable, 0);
+}
+
+#[test]
+fn nothing_is_lost_or_done_twice_when_the_leader_is_killed() {
+    const CHUNKS: u64 = 300;
+    let mut cluster = Cluster::in_memory();
+    cluster.settle();
+    let victim = cluster.leader(GROUP);
+    let survivors: Vec<usize> = (0..3).filter(|at| *at != victim).collect();
+    let consuming = survivors[0];
+    cluster.node(consuming).create(GROUP, cluster.node(consuming).session(1), QUEUE);
+    let options = ConsumerOptions { prefetch: 20, ..ConsumerOptions::default() };
+    let consumer = attach(cluster.node(consuming), GROUP, 2, options);
+    for at in &survivors {
+        publish(cluster.node(*at), cluster.node(*at).session(3), 1..=CHUNKS / 2);
+    }
+    for at in &survivors {
+        cluster.node(*at).recorder.answers(cluster.node(*at).session(3), GROUP, 10);
+    }
+    cluster.kill(victim);
+    for at in &survivors {
+        publish(cluster.node(*at), cluster.node(*at).session(3), CHUNKS / 2 + 1..=CHUNKS);
+    }
+    let total = 2 * usize::try_from(CHUNKS).unwrap();
+    let got = consume(cluster.node(consuming), GROUP, consumer, total);
+    for at in &survivors {
+        check_answers(cluster.node(*at), cluster.node(*at).session(3), CHUNKS);
+    }
+    let mut by_publisher: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for body in got {
+        let (publisher, token) = body.split_once(' ').unwrap();
+        by_publisher.entry(publisher.to_owned()).or_default().push(token.parse().unwrap());
+    }
+    assert_eq!(by_publisher.len(), 2);
+    for (publisher, tokens) in by_publisher {
+        assert!(tokens == (1..=CHUNKS).collect::<Vec<_>>(), "messages of node {publisher}: {tokens:?}");
+    }
+    for at in &survivors {
+        cluster.node(*at).recorder.wait("the end", |told| {
+            assert!(told.lost.is_empty(), "a node that was there all the time was declared over");
+            Some(())
+        });
+    }
+
+    cluster.revive(victim, TIMERS);
+    until("the node that came back is where the others are", || {
+        let stats = cluster.nodes().map(|node| node.stats(GROUP, QUEUE)).collect::<Vec<_>>();
+        stats[0].settled == 2 * CHUNKS && stats.iter().all(|other| *other == stats[0])
+    });
+    let back = cluster.node(victim);
+    let session = back.session(1);
+    publish(back, session, 1..=20);
+    check_answers(back, session, 20);
+}
+
+#[test]
+fn what_is_submitted_while_there_is_no_majority_is_answered_when_there_is_one_again() {
+    const CHUNKS: u64 = 40;
+    let mut cluster = Cluster::in_memory();
+    cluster.settle();
+    let alone = cluster.leader(GROUP);
+    let others: Vec<usize> = (0..3).filter(|at| *at != alone).collect();
+    let node = cluster.node(alone);
+    node.create(GROUP, node.session(1), QUEUE);
+    others.iter().for_each(|at| cluster.kill(*at));
+    let node = cluster.node(alone);
+    // The lease is over when a proposal is refused; one at a time, so that many are.
+    let lease = std::time::Instant::now();
+    until("the lease is over", || lease.elapsed() > TIMERS.election_max * 2);
+    let session = node.session(2);
+    for token in 1..=CHUNKS {
+        publish(node, session, token..=token);
+        let shown = std::time::Instant::now();
+        until("the proposal was seen", || shown.elapsed() > Duration::from_millis(2));
+    }
+    assert_eq!(node.stats(GROUP, QUEUE).enqueued, 0);
+    // They wait long before they stand for election, so the leader stays who it was.
+    let patient = Timers { election_min: Duration::from_secs(20), election_max: Duration::from_secs(30), ..TIMERS };
+    for at in others {
+        cluster.revive(at, patient);
+    }
+    let node = cluster.node(alone);
+    check_answers(node, session, CHUNKS);
+    assert_eq!(node.stats(GROUP, QUEUE).enqueued, CHUNKS);
+}
+
+#[test]
+fn the_sessions_of_a_killed_node_end_and_what_they_held_goes_to_others() {
+    let mut cluster = Cluster::in_memory();
+    cluster.settle();
+    let victim = (cluster.leader(GROUP) + 1) % 3;
+    let other = (victim + 1) % 3;
+    let node = cluster.node(other);
+    node.create(GROUP, node.session(1), QUEUE);
+    let options = ConsumerOptions { prefetch: 100, ..ConsumerOptions::default() };
+    let doomed = attach(cluster.node(victim), GROUP, 2, options);
+    publish(node, node.session(3), 1..=50);
+    cluster.node(victim).recorder.received(doomed, 50);
+    let heir = attach(node, GROUP, 4, options);
+    cluster.kill(victim);
+    let got = consume(cluster.node(other), GROUP, heir, 50);
+    let expected: Vec<String> = (1..=50).map(|token| format!("{} {token}", cluster.node(other).id)).collect();
+    assert_eq!(got, expected, "what was returned keeps its order");
+    let node = cluster.node(other);
+    node.submit(GROUP, node.session(1), 1, vec![Command::Inspect { queue: QUEUE }]);
+    node.recorder.answers(node.session(1), GROUP, 2);
+}

@@ -1,0 +1,9 @@
+//! Three nodes in one process, on loopback: what the broker may rely on, also when nodes go and come back.
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+mod cluster;
+mod consumers;
+mod failover;
+mod metadata;
+mod recorder;
+mod submissions;
