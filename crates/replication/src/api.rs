@@ -27,7 +27,8 @@ pub trait Groups: Send + Sync + 'static {
 }
 
 /// Takes what the groups decide for sessions of this node. Implemented by the broker. Calls must not block; per session and
-/// group they come in log order.
+/// group they come in log order, but that an answer which was lost on the way comes late, as
+/// [`ChunkReplies::AppliedUnanswered`].
 pub trait Sessions: Send + Sync + 'static {
     /// The answers to one submitted chunk.
     fn replied(&self, session: SessionId, group: GroupId, token: u64, replies: ChunkReplies);

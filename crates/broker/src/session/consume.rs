@@ -9,7 +9,7 @@ use types::{FieldTable, ShortStr};
 
 use super::{
     channel::{Caller, Channel},
-    consumer::{Consumer, CreditWindow},
+    consumer::{Consumer, CreditWindow, ahead},
     operation::{Detaching, Place, Step, no_queue_or, refused},
     shared::{Context, Shared},
     unsupported,
@@ -49,7 +49,7 @@ impl Channel {
         let options = ConsumerOptions {
             no_ack: consume.no_ack,
             exclusive: consume.exclusive,
-            prefetch: if consume.no_ack { 0 } else { prefetch },
+            prefetch: if consume.no_ack { 0 } else { ahead(prefetch) },
             initial_credit: credit.as_ref().map_or(0, CreditWindow::granted),
         };
         let tag =
@@ -63,6 +63,8 @@ impl Channel {
             is_active: false,
             last_seq: 0,
             waiting: VecDeque::new(),
+            prefetch,
+            unacked: 0,
             credit,
         });
         metrics::consumer_added();

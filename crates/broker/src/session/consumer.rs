@@ -36,8 +36,24 @@ pub(crate) struct Consumer {
     /// What came and was not sent to the client yet: while it does not know the consumer, while it holds as much as the
     /// channel's shared prefetch allows, or while it does not read.
     pub(crate) waiting: VecDeque<Waiting>,
+    /// Most messages that the client may hold; zero means no limit.
+    pub(crate) prefetch: u32,
+    /// How many it holds.
+    pub(crate) unacked: u64,
     /// `None`: the prefetch limits what may come.
     pub(crate) credit: Option<CreditWindow>,
+}
+
+/// From this prefetch on, a consumer's next messages come ahead of its acks.
+const AHEAD_FROM: u32 = 64;
+
+/// How many messages a queue gives a consumer whose client may hold `prefetch`.
+///
+/// An ack frees its place in the queue only when it is committed, some milliseconds later; with `prefetch` messages per commit a
+/// fast consumer would wait most of the time. So the session has as many again at hand, and sends them as acks come in. A small
+/// prefetch is chosen to spread long work evenly: there, nothing waits behind a busy consumer.
+pub(crate) fn ahead(prefetch: u32) -> u32 {
+    if prefetch < AHEAD_FROM { prefetch } else { prefetch.saturating_mul(2) }
 }
 
 /// A message that waits to be sent.
@@ -58,6 +74,13 @@ pub(crate) struct CreditWindow {
     sent: u64,
     /// Usual size of a message. Unit: bytes.
     message_bytes: u64,
+}
+
+impl Consumer {
+    /// Whether the client holds as much as it may.
+    pub(crate) fn is_full(&self) -> bool {
+        self.prefetch > 0 && self.unacked >= u64::from(self.prefetch)
+    }
 }
 
 impl CreditWindow {

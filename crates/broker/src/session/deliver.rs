@@ -79,12 +79,13 @@ impl Channel {
             return;
         }
         while cx.conn.pending_output_bytes() < OUTPUT_HIGH {
-            if !consumer.no_ack && self.unacked >= most {
+            if !consumer.no_ack && (self.unacked >= most || consumer.is_full()) {
                 return;
             }
             let Some(waiting) = consumer.waiting.pop_front() else { return };
             self.waiting -= 1;
             self.unacked += u64::from(!consumer.no_ack);
+            consumer.unacked += u64::from(!consumer.no_ack);
             let bytes = waiting.message.record.len();
             let seq = waiting.seq;
             if !send_one(cx, self.number, number, consumer, waiting) {

@@ -15,11 +15,17 @@ impl Channel {
             cx.shared.tally.settled += count;
             if settled.consumer != ConsumerKey::GET {
                 self.unacked = self.unacked.saturating_sub(count);
+                if let Some(consumer) = self.consumers.get_mut(settled.consumer) {
+                    consumer.unacked = consumer.unacked.saturating_sub(count);
+                }
             }
             // Without a group the queue is gone, and what was held of it.
             if let Some(group) = self.group_of(cx.shared, settled.consumer, settled.queue) {
                 self.chunk(cx.shared, group).settle(verb, settled.queue, settled.consumer, settled.range);
             }
+        }
+        if self.waiting > 0 {
+            self.has_work(cx.shared);
         }
         Ok(())
     }

@@ -10,6 +10,8 @@ const GROUP: GroupId = GroupId(1);
 const NODE: NodeId = NodeId(1);
 const BOOT: u64 = 100;
 const SESSION: SessionId = SessionId { node: NODE, serial: 1 };
+/// Sends the empty chunks by which a node asks whether it is known.
+const NOBODY: SessionId = SessionId { node: NODE, serial: 0 };
 
 #[derive(Debug, PartialEq)]
 enum Told {
@@ -35,7 +37,11 @@ impl Route for Ends {
 
 impl Sessions for Ends {
     fn replied(&self, session: SessionId, group: GroupId, token: u64, replies: ChunkReplies) {
-        assert_eq!((session, group), (SESSION, GROUP));
+        assert_eq!(group, GROUP);
+        if session == NOBODY {
+            return;
+        }
+        assert_eq!(session, SESSION);
         self.told.lock().push(Told::Replied(token, replies));
     }
 
@@ -61,7 +67,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let ends = Arc::new(Ends::default());
-        let client = GroupClient::new(GROUP, NODE, BOOT, Arc::clone(&ends) as _, Arc::clone(&ends) as _);
+        let client = GroupClient::new(GROUP, NODE, BOOT, ends.clone(), ends.clone());
         Bench { ends, client }
     }
 
@@ -73,7 +79,7 @@ impl Bench {
 
     fn submit(&self, tokens: std::ops::RangeInclusive<u64>) {
         for token in tokens {
-            self.client.submit(SESSION, token, vec![Command::Tick], Blob::default());
+            self.client.submit(SESSION, token, vec![Command::Purge { queue: QueueId(token) }], Blob::default());
         }
     }
 
@@ -161,6 +167,24 @@ fn a_newer_leader_gets_everything_unanswered_in_order_and_an_older_one_nothing()
     assert_eq!(bench.sent(), [(3, 4)]);
     bench.client.leader(NodeId(3), 5);
     assert_eq!(bench.sent(), to(3, 1..=4), "it says so again: it may have lost what it had");
+}
+
+#[test]
+fn a_node_that_waits_for_nothing_asks_a_new_leader_whether_it_is_known() {
+    let bench = Bench::led_by(2);
+    assert_eq!(bench.sent(), [], "it has never sent anything");
+    bench.submit(1..=1);
+    bench.answer(1, done());
+    bench.told();
+    bench.sent();
+    bench.client.leader(NodeId(3), 2);
+    bench.client.leader(NodeId(2), 3);
+    assert_eq!(bench.sent(), [(3, 2), (2, 2)], "one question is enough");
+    bench.answer(2, AnswerResult::Applied(vec![]));
+    assert_eq!(bench.told(), [], "the answer is nobody's");
+    bench.client.leader(NodeId(3), 4);
+    bench.answer(3, AnswerResult::Fenced);
+    assert_eq!(bench.told(), [Told::Lost]);
 }
 
 #[test]
@@ -271,7 +295,7 @@ fn what_a_lost_memory_group_has_not_answered_is_unavailable() {
 #[test]
 fn a_memory_group_is_led_by_its_node_from_the_start() {
     let ends = Arc::new(Ends::default());
-    let client = GroupClient::new(GroupId::local(NodeId(3)), NODE, BOOT, Arc::clone(&ends) as _, ends as _);
+    let client = GroupClient::new(GroupId::local(NodeId(3)), NODE, BOOT, ends.clone(), ends);
     assert_eq!(client.known_leader(), Some(NodeId(3)));
 }
 
@@ -304,6 +328,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 struct Group {
     bench: Bench,
     term: u64,
+    last_seq: u64,
+    /// Tokens of chunks, by the command that they carry.
     applied: Vec<u64>,
 }
 
@@ -311,14 +337,17 @@ impl Group {
     fn apply(&mut self, count: usize) -> Vec<Answered> {
         let mut sent = self.bench.ends.sent.lock();
         let count = count.min(sent.len());
-        let last = |applied: &Vec<u64>| u64::try_from(applied.len()).unwrap();
         let answers = sent.drain(..count).map(|(to, chunk)| {
             assert_eq!(to, NodeId(self.term), "chunks go to the leader");
-            let expected = last(&self.applied) + 1;
+            let expected = self.last_seq + 1;
             let result = match chunk.seq.cmp(&expected) {
                 std::cmp::Ordering::Less => AnswerResult::Duplicate,
                 std::cmp::Ordering::Equal => {
-                    self.applied.push(chunk.seq);
+                    self.last_seq = chunk.seq;
+                    self.applied.extend(chunk.commands.iter().map(|command| match command {
+                        Command::Purge { queue } => queue.0,
+                        other => panic!("{other:?}"),
+                    }));
                     done()
                 }
                 std::cmp::Ordering::Greater => AnswerResult::Gap { expected },
@@ -361,7 +390,7 @@ impl Group {
 proptest! {
     #[test]
     fn every_chunk_is_applied_once_in_order_and_answered_once(steps in steps()) {
-        let mut group = Group { bench: Bench::new(), term: 0, applied: Vec::new() };
+        let mut group = Group { bench: Bench::new(), term: 0, last_seq: 0, applied: Vec::new() };
         group.elect();
         let mut submitted = 0;
         for step in steps {

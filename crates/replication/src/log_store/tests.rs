@@ -118,7 +118,7 @@ async fn a_limited_read_stops_near_its_limit_and_gives_one_entry_at_least() {
 #[tokio::test]
 async fn the_successors_of_truncated_entries_are_not_taken_for_durable() {
     let sim = Arc::new(SimStore::new(SyncMode::Manual));
-    let store: Arc<dyn LogStore> = Arc::clone(&sim) as Arc<dyn LogStore>;
+    let store: Arc<dyn LogStore> = sim.clone();
     let mut log = open(&store);
     append(&mut log, 1, 0..100, 10).await;
     // The entries become durable by the sync that the truncation waits for.

@@ -132,9 +132,13 @@ pub(crate) fn replies_from(replies: p::Replies) -> Result<(GroupId, Vec<Answered
     Ok((GroupId(replies.group), answers))
 }
 
+/// Most answers of one chunk: a chunk comes from one read of a socket. More is damage.
+const ANSWERS_MAX: u32 = 1 << 20;
+
 fn reply_from(reply: p::ChunkReply) -> Result<Answered, DecodeError> {
     use p::chunk_reply::Result as R;
     let result = match reply.result() {
+        R::Applied if reply.done > ANSWERS_MAX => return Err(DecodeError::new("answers")),
         R::Applied if reply.done > 0 => {
             AnswerResult::Applied((0..reply.done).map(|_| Answer::Reply(Reply::Done)).collect())
         }

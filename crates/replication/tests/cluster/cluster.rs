@@ -49,7 +49,7 @@ impl Disk {
         match self {
             Disk::Memory(store) => {
                 store.crash(usize::MAX);
-                Arc::clone(store) as Arc<dyn LogStore>
+                store.clone()
             }
             Disk::Folder(folder) => {
                 let mut options = Options::new(Arc::new(|error| panic!("{error}")));

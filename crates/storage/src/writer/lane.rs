@@ -132,14 +132,14 @@ fn relies_on_checkpoint(op: &Op) -> bool {
 fn follows(earlier: &Op, op: &Op, next: Option<u64>) -> bool {
     match earlier {
         Op::Install(install) => install.snapshot.is_some() || relies_on_checkpoint(op),
-        Op::Purge { .. } => match op {
+        Op::Purge { up_to, .. } => match op {
+            // What the purge leaves, the blobs, must not go with the entries that are to be purged.
+            Op::Truncate { last_kept, .. } => last_kept.is_none_or(|kept| kept < *up_to),
             // After a purge beyond its end the log goes on elsewhere.
-            Op::Append { records, .. } => {
-                records.first().is_some_and(|first| next.is_some_and(|next| next != first.index))
-            }
+            Op::Append { records, .. } => records.first().is_some_and(|first| next != Some(first.index)),
             op => relies_on_checkpoint(op),
         },
-        // They wait only behind a snapshot, which everything else of the group waits for, too.
+        // They wait only behind a snapshot, which everything else of the group waits for, too, or in odd cases behind a purge.
         Op::Append { .. }
         | Op::Value { .. }
         | Op::Truncate { .. }

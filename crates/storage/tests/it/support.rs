@@ -157,7 +157,8 @@ impl Fault for Saboteur {
         state.held = state.hold_syncs;
         self.changed.notify_all();
         // Not for ever: a test that failed drops its store, which waits for this.
-        let (mut state, _) = self.changed.wait_timeout_while(state, DEADLINE, |s| s.hold_syncs).unwrap();
+        let (mut state, timeout) = self.changed.wait_timeout_while(state, DEADLINE, |s| s.hold_syncs).unwrap();
+        state.hold_syncs &= !timeout.timed_out();
         state.held = false;
         if state.fail_syncs { Err(io::Error::other("sync failed on purpose")) } else { Ok(()) }
     }
