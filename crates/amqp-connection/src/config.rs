@@ -56,16 +56,14 @@ impl Config {
 
 /// The table `capabilities` of the server properties: RabbitMQ's extensions that clients may use here.
 pub fn server_capabilities() -> FieldTable {
-    const NAMES: [&str; 9] = [
+    const NAMES: [&str; 7] = [
         "publisher_confirms",
         "exchange_exchange_bindings",
         "basic.nack",
         "consumer_cancel_notify",
         "connection.blocked",
-        "consumer_priorities",
         "authentication_failure_close",
         "per_consumer_qos",
-        "direct_reply_to",
     ];
     FieldTable(NAMES.iter().map(|name| (ShortStr::from_static(name), FieldValue::Bool(true))).collect())
 }
