@@ -40,9 +40,9 @@ pub fn spawn_detached(program: &Path, args: &[&str], log: &Path) -> Result<u32> 
 pub fn is_alive(pid: u32, marker: &str) -> bool {
     let folder = Path::new("/proc").join(pid.to_string());
     if Path::new("/proc/self").exists() {
-        let zombie = fs::read_to_string(folder.join("stat")).is_ok_and(|stat| state(&stat) == Some('Z'));
-        let line = fs::read(folder.join("cmdline")).unwrap_or_default();
-        return !zombie && String::from_utf8_lossy(&line).contains(marker);
+        let Ok(stat) = fs::read_to_string(folder.join("stat")) else { return false };
+        let Ok(line) = fs::read(folder.join("cmdline")) else { return false };
+        return state(&stat) != Some('Z') && is_marked(&line, marker);
     }
     let mut ps = Command::new("ps");
     ps.args(["-o", "stat=,command=", "-p", &pid.to_string()]);
@@ -72,6 +72,11 @@ pub fn wait_until_gone(pid: u32, marker: &str, timeout: Duration) -> Result<()> 
     Ok(())
 }
 
+/// Whether a command line is that of the program we mean. It is empty for a moment while a new process becomes its program.
+fn is_marked(line: &[u8], marker: &str) -> bool {
+    line.is_empty() || String::from_utf8_lossy(line).contains(marker)
+}
+
 /// The state letter in a line of `/proc/<pid>/stat`; the program's name before it may hold anything.
 fn state(stat: &str) -> Option<char> {
     stat.rsplit_once(") ")?.1.chars().next()
@@ -90,6 +95,13 @@ mod tests {
         assert!(!is_alive(pid, "another program"));
         signal(pid, "KILL").unwrap();
         wait_until_gone(pid, "612", Duration::from_secs(10)).unwrap();
+    }
+
+    #[test]
+    fn a_process_that_is_still_becoming_its_program_counts_as_alive() {
+        assert!(is_marked(b"", "quorate"));
+        assert!(is_marked(b"quorate\0server\0", "quorate"));
+        assert!(!is_marked(b"sleep\0612\0", "quorate"));
     }
 
     #[test]
