@@ -101,7 +101,7 @@ mod tests {
     fn a_process_that_is_still_becoming_its_program_counts_as_alive() {
         assert!(is_marked(b"", "quorate"));
         assert!(is_marked(b"quorate\0server\0", "quorate"));
-        assert!(!is_marked(b"sleep\0612\0", "quorate"));
+        assert!(!is_marked(b"sleep\x00612\x00", "quorate"));
     }
 
     #[test]
