@@ -42,7 +42,7 @@ pub fn is_alive(pid: u32, marker: &str) -> bool {
     if Path::new("/proc/self").exists() {
         let Ok(stat) = fs::read_to_string(folder.join("stat")) else { return false };
         let Ok(line) = fs::read(folder.join("cmdline")) else { return false };
-        return state(&stat) != Some('Z') && is_marked(&line, marker);
+        return is_running(&stat) && is_marked(&line, marker);
     }
     let mut ps = Command::new("ps");
     ps.args(["-o", "stat=,command=", "-p", &pid.to_string()]);
@@ -77,9 +77,16 @@ fn is_marked(line: &[u8], marker: &str) -> bool {
     line.is_empty() || String::from_utf8_lossy(line).contains(marker)
 }
 
-/// The state letter in a line of `/proc/<pid>/stat`; the program's name before it may hold anything.
-fn state(stat: &str) -> Option<char> {
-    stat.rsplit_once(") ")?.1.chars().next()
+/// Whether any thread of the process runs, from its line of `/proc/<pid>/stat` (the program's name in it may hold anything). The first
+/// thread of a killed process is a zombie while others still end, in an fsync for one; until the last has, its sockets stay open.
+fn is_running(stat: &str) -> bool {
+    /// Where the number of threads stands, counted from the state.
+    const THREADS: usize = 17;
+    let Some((_, fields)) = stat.rsplit_once(") ") else { return false };
+    let mut fields = fields.split(' ');
+    let is_zombie = fields.next() == Some("Z");
+    let threads = fields.nth(THREADS - 1).and_then(|count| count.parse::<u32>().ok());
+    !is_zombie || threads > Some(1)
 }
 
 #[cfg(test)]
@@ -106,8 +113,13 @@ mod tests {
     }
 
     #[test]
-    fn the_state_is_found_behind_a_strange_name() {
-        assert_eq!(state("12 (a) b) Z 1 2"), Some('Z'));
-        assert_eq!(state("12"), None);
+    fn a_killed_process_is_gone_when_its_last_thread_is() {
+        let stat = |state, threads| {
+            format!("12 (a) b) {state} 1 12 12 0 -1 4227084 2938 0 19 2 1 3 3 1 20 0 {threads} 0 1109546 0 0")
+        };
+        assert!(is_running(&stat("S", 1)));
+        assert!(is_running(&stat("Z", 2)));
+        assert!(!is_running(&stat("Z", 1)));
+        assert!(!is_running("12"));
     }
 }
