@@ -4,10 +4,10 @@ use std::sync::{Arc, OnceLock};
 
 use metadata::{ConnectionId, Event, Machine};
 use parking_lot::Mutex;
-use queue::Command;
-use replication::{ChunkReplies, Groups, Metadata, MetadataObserver, SessionDelivery, Sessions};
+use queue::{Cancelled, Command, QueueEnded};
+use replication::{ChunkReplies, DeadLetterBatch, Groups, Metadata, MetadataObserver, SessionDelivery, Sessions};
 use tracing::{info, warn};
-use types::{Blob, ConsumerKey, GroupId, QueueId, SessionId, ShortStr};
+use types::{Blob, GroupId, QueueId, SessionId, ShortStr};
 
 use crate::{
     access::AccessTable,
@@ -189,8 +189,17 @@ impl Sessions for Broker {
         self.registry.post(session, |to| Mail::Delivery { to, delivery });
     }
 
-    fn cancelled(&self, consumer: ConsumerKey, _queue: QueueId) {
+    fn cancelled(&self, cancelled: Cancelled) {
+        let consumer = cancelled.consumer;
         self.registry.post(consumer.session, |to| Mail::Cancelled { to, number: consumer.number });
+    }
+
+    fn dead_letters(&self, group: GroupId, letters: DeadLetterBatch) {
+        warn!(%group, queue_id = %letters.queue, count = letters.letters.len(), "dead letters wait");
+    }
+
+    fn queues_ended(&self, group: GroupId, queues: Vec<QueueEnded>) {
+        warn!(%group, count = queues.len(), "queues have ended");
     }
 
     fn sessions_lost(&self, group: GroupId) {

@@ -1,10 +1,13 @@
 //! Chunks of queue commands to bytes and back.
 
+mod config;
+
 use bytes::Bytes;
 use prost::Message;
-use queue::{Chunk, Command, ConsumerOptions, Enqueue, EnqueueRun, Producer, QueueConfig};
-use types::{NodeId, QueueId, SeqRange, SessionId};
+use queue::{Chunk, Command, ConsumerOptions, DeadLetterSource, Delay, Enqueue, EnqueueOptions, EnqueueRun, Producer};
+use types::{NodeId, QueueId, SeqRange, SessionId, Timestamp};
 
+use self::config::{config_from_wire, config_to_wire};
 use crate::{DecodeError, generated::shard as wire};
 
 /// Encodes a chunk.
@@ -39,8 +42,11 @@ pub fn decode(bytes: Bytes) -> Result<Chunk, DecodeError> {
 fn command_to_wire(command: &Command) -> wire::Command {
     use wire::command::Command as W;
     let command = match command {
-        Command::CreateQueue { queue, config: QueueConfig {} } => {
-            W::CreateQueue(wire::CreateQueue { queue: queue.0, config: Some(wire::QueueConfig {}) })
+        Command::CreateQueue { queue, config } => {
+            W::CreateQueue(wire::CreateQueue { queue: queue.0, config: Some(config_to_wire(config)) })
+        }
+        Command::ConfigureQueue { queue, config } => {
+            W::ConfigureQueue(wire::CreateQueue { queue: queue.0, config: Some(config_to_wire(config)) })
         }
         Command::DeleteQueue { queue, if_unused, if_empty } => {
             W::DeleteQueue(wire::DeleteQueue { queue: queue.0, if_unused: *if_unused, if_empty: *if_empty })
@@ -53,6 +59,8 @@ fn command_to_wire(command: &Command) -> wire::Command {
             exclusive: options.exclusive,
             prefetch: options.prefetch,
             initial_credit: options.initial_credit,
+            priority: options.priority,
+            timeout_ms: options.timeout_ms,
         }),
         Command::Detach { queue, number } => W::Detach(wire::Detach { queue: queue.0, number: *number }),
         Command::Credit { queue, number, up_to } => {
@@ -71,6 +79,10 @@ fn command_to_wire(command: &Command) -> wire::Command {
             W::NodeDown(wire::NodeDown { node: node.0, boot: *boot, sessions_up_to: *sessions_up_to })
         }
         Command::Tick => W::Tick(wire::Nothing {}),
+        Command::Touch { queue } => W::Touch(wire::Queue { queue: queue.0 }),
+        Command::SettleDead { queue, ranges } => W::SettleDead(held_to_wire(*queue, 0, ranges)),
+        Command::RetryDead { queue, ranges } => W::RetryDead(held_to_wire(*queue, 0, ranges)),
+        Command::Forget { queues } => W::Forget(wire::Queues { queues: queues.iter().map(|queue| queue.0).collect() }),
     };
     wire::Command { command: Some(command) }
 }
@@ -83,9 +95,29 @@ fn enqueue_to_wire(enqueue: &Enqueue) -> wire::Enqueue {
         first_slot: enqueue.first_slot,
         sizes,
         count: u32::try_from(enqueue.sizes.len()).unwrap_or(u32::MAX),
-        runs: runs
-            .map(|run| wire::EnqueueRun { queue: run.queue.0, first_slot: run.first_slot, count: run.count })
-            .collect(),
+        runs: runs.map(run_to_wire).collect(),
+        source: enqueue
+            .source
+            .as_ref()
+            .map(|source| wire::DeadLetterSource { queue: source.queue.0, numbers: source.numbers.clone() }),
+    }
+}
+
+fn run_to_wire(run: &EnqueueRun) -> wire::EnqueueRun {
+    let EnqueueOptions { ttl_ms, priority, delay } = run.options;
+    let (delay_ms, not_before) = match delay {
+        Delay::None => (None, None),
+        Delay::For(ms) => (Some(ms), None),
+        Delay::Until(at) => (None, Some(at.0)),
+    };
+    wire::EnqueueRun {
+        queue: run.queue.0,
+        first_slot: run.first_slot,
+        count: run.count,
+        ttl_ms,
+        priority: priority.map(u32::from),
+        delay_ms,
+        not_before,
     }
 }
 
@@ -97,7 +129,12 @@ fn command_from_wire(command: wire::Command) -> Result<Command, DecodeError> {
     use wire::command::Command as W;
     let missing = DecodeError::new("queue command");
     Ok(match command.command.ok_or(missing)? {
-        W::CreateQueue(c) => Command::CreateQueue { queue: QueueId(c.queue), config: QueueConfig {} },
+        W::CreateQueue(c) => {
+            Command::CreateQueue { queue: QueueId(c.queue), config: config_from_wire(c.config.unwrap_or_default())? }
+        }
+        W::ConfigureQueue(c) => {
+            Command::ConfigureQueue { queue: QueueId(c.queue), config: config_from_wire(c.config.unwrap_or_default())? }
+        }
         W::DeleteQueue(c) => {
             Command::DeleteQueue { queue: QueueId(c.queue), if_unused: c.if_unused, if_empty: c.if_empty }
         }
@@ -110,6 +147,8 @@ fn command_from_wire(command: wire::Command) -> Result<Command, DecodeError> {
                 exclusive: c.exclusive,
                 prefetch: c.prefetch,
                 initial_credit: c.initial_credit,
+                priority: c.priority,
+                timeout_ms: c.timeout_ms,
             },
         },
         W::Detach(c) => Command::Detach { queue: QueueId(c.queue), number: c.number },
@@ -132,6 +171,16 @@ fn command_from_wire(command: wire::Command) -> Result<Command, DecodeError> {
         W::CloseSession(_) => Command::CloseSession,
         W::NodeDown(c) => Command::NodeDown { node: NodeId(c.node), boot: c.boot, sessions_up_to: c.sessions_up_to },
         W::Tick(_) => Command::Tick,
+        W::Touch(c) => Command::Touch { queue: QueueId(c.queue) },
+        W::SettleDead(c) => {
+            let (queue, _, ranges) = held_from_wire(&c)?;
+            Command::SettleDead { queue, ranges }
+        }
+        W::RetryDead(c) => {
+            let (queue, _, ranges) = held_from_wire(&c)?;
+            Command::RetryDead { queue, ranges }
+        }
+        W::Forget(c) => Command::Forget { queues: c.queues.into_iter().map(QueueId).collect() },
     })
 }
 
@@ -152,10 +201,21 @@ fn enqueue_from_wire(c: wire::Enqueue) -> Result<Enqueue, DecodeError> {
     Ok(Enqueue {
         first_slot: c.first_slot,
         sizes,
-        runs: runs
-            .map(|run| EnqueueRun { queue: QueueId(run.queue), first_slot: run.first_slot, count: run.count })
-            .collect(),
+        runs: runs.map(run_from_wire).collect::<Result<_, _>>()?,
+        source: c.source.map(|source| DeadLetterSource { queue: QueueId(source.queue), numbers: source.numbers }),
     })
+}
+
+fn run_from_wire(run: wire::EnqueueRun) -> Result<EnqueueRun, DecodeError> {
+    let priority = run.priority.map(u8::try_from).transpose().map_err(|_| DecodeError::new("priority"))?;
+    let delay = match (run.delay_ms, run.not_before) {
+        (None, None) => Delay::None,
+        (Some(ms), None) => Delay::For(ms),
+        (None, Some(at)) => Delay::Until(Timestamp(at)),
+        (Some(_), Some(_)) => return Err(DecodeError::new("delay")),
+    };
+    let options = EnqueueOptions { ttl_ms: run.ttl_ms, priority, delay };
+    Ok(EnqueueRun { queue: QueueId(run.queue), first_slot: run.first_slot, count: run.count, options })
 }
 
 fn held_from_wire(held: &wire::Held) -> Result<(QueueId, u32, Vec<SeqRange>), DecodeError> {

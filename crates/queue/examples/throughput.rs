@@ -65,8 +65,8 @@ fn chunk(commands: Vec<Command>, slots: u32) -> Chunk {
 
 fn enqueue(queue: QueueId, sizes: &[u32]) -> Chunk {
     let count = u32::try_from(sizes.len()).expect("few sizes");
-    let runs = vec![EnqueueRun { queue, first_slot: 0, count }];
-    chunk(vec![Command::Enqueue(Enqueue { first_slot: 0, sizes: sizes.to_vec(), runs })], count)
+    let runs = vec![EnqueueRun { queue, first_slot: 0, count, ..EnqueueRun::default() }];
+    chunk(vec![Command::Enqueue(Enqueue { first_slot: 0, sizes: sizes.to_vec(), runs, source: None })], count)
 }
 
 /// Each entry brings a batch and settles what the entry before delivered.

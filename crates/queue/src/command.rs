@@ -3,7 +3,9 @@
 //! A command names consumers and delivery sequence numbers, never AMQP delivery tags; it names messages by slot of the chunk
 //! that carries it, never by bytes.
 
-use types::{ConsumerKey, NodeId, QueueId, SeqRange, SessionId};
+use types::{ConsumerKey, NodeId, QueueId, SeqRange, SessionId, Timestamp};
+
+use crate::QueueConfig;
 
 /// The node incarnation that numbers chunks for one group. A retry after a change of leader carries the same number, so it is
 /// applied once.
@@ -33,11 +35,20 @@ pub struct Chunk {
 /// One command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// A queue comes into being. Nothing happens when it exists. Reply: [`Reply::Done`](crate::Reply::Done).
+    /// A queue comes into being. Nothing happens when it exists. Reply: [`Reply::Done`](crate::Reply::Done), or a refusal
+    /// `NoSuchQueue` when it existed before and its machine has ended it (ids are used once).
     CreateQueue {
         /// Its id, given by the metadata machine.
         queue: QueueId,
         /// Its settings.
+        config: QueueConfig,
+    },
+    /// A queue's settings change, for what comes in from now on and for what is in it where that makes a difference (lengths,
+    /// time of life of the queue). Reply: `Done`, or a refusal `NoSuchQueue`.
+    ConfigureQueue {
+        /// The queue.
+        queue: QueueId,
+        /// All its settings.
         config: QueueConfig,
     },
     /// A queue and its messages go; its consumers are cancelled.
@@ -50,7 +61,8 @@ pub enum Command {
         /// Refuse when it has ready messages.
         if_empty: bool,
     },
-    /// Messages come in. Reply: `Done`. Runs for queues that are gone are dropped.
+    /// Messages come in. Reply: `Done`, or `Rejected` when a queue with such an overflow did not take some. Runs for queues that
+    /// are gone are dropped.
     Enqueue(Enqueue),
     /// A consumer comes. Reply: `Done`, or a refusal `NoSuchQueue`, `ExclusiveUse`.
     /// Attaching a consumer that is there already changes nothing.
@@ -107,7 +119,7 @@ pub enum Command {
         /// Delivery sequence numbers.
         ranges: Vec<SeqRange>,
     },
-    /// One message is fetched (`basic.get`). Reply: `Got`, `Empty`, or a refusal `NoSuchQueue`.
+    /// One message is fetched (`basic.get`). Reply: `Got`, `Empty`, or a refusal `NoSuchQueue`, `SingleActiveConsumer`.
     Get {
         /// The queue.
         queue: QueueId,
@@ -136,8 +148,35 @@ pub enum Command {
         /// The greatest session serial that is over.
         sessions_up_to: u64,
     },
-    /// Time passes; whatever is due happens. Reply: `Done`.
+    /// Time passes; whatever is due happens, but no more than a bounded part of it: what is left is due at once again.
+    /// Reply: `Done`.
     Tick,
+    /// A queue is in use, though it has no consumers (it was declared again): its time to expire starts anew. Reply: `Done`.
+    Touch {
+        /// The queue.
+        queue: QueueId,
+    },
+    /// Dead letters have reached all queues that they go to, or go nowhere. By the group's leader. Reply: `Done`.
+    SettleDead {
+        /// The queue that they come from.
+        queue: QueueId,
+        /// Dead letter numbers.
+        ranges: Vec<SeqRange>,
+    },
+    /// Dead letters could not be delivered yet: they come again under new numbers, after all that wait now.
+    /// By the group's leader. Reply: `Done`.
+    RetryDead {
+        /// The queue that they come from.
+        queue: QueueId,
+        /// Dead letter numbers.
+        ranges: Vec<SeqRange>,
+    },
+    /// Metadata has forgotten queues that the machine had ended: nobody will ask for them again. By the group's leader.
+    /// Reply: `Done`.
+    Forget {
+        /// The queues. Those that the machine has not ended are passed over.
+        queues: Vec<QueueId>,
+    },
 }
 
 /// A batch of published messages and where each goes.
@@ -149,9 +188,11 @@ pub struct Enqueue {
     pub sizes: Vec<u32>,
     /// Which messages go to which queue, in publishing order. A message that goes to several queues is in several runs.
     pub runs: Vec<EnqueueRun>,
+    /// Set when these are dead letters of another queue: those that the group has taken in before are passed over.
+    pub source: Option<DeadLetterSource>,
 }
 
-/// Consecutive slots that go to one queue.
+/// Consecutive slots that go to one queue, with the same wishes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EnqueueRun {
     /// The queue.
@@ -160,11 +201,42 @@ pub struct EnqueueRun {
     pub first_slot: u32,
     /// How many; not zero.
     pub count: u32,
+    /// What the messages' properties ask of the queue.
+    pub options: EnqueueOptions,
 }
 
-/// Settings of a queue that its machine acts on.
+/// What a message's properties ask of the queue. The usual message asks nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EnqueueOptions {
+    /// `expiration`, from the time on when the entry was proposed. Unit: milliseconds.
+    pub ttl_ms: Option<u64>,
+    /// `priority`, as it came.
+    pub priority: Option<u8>,
+    /// When it may be delivered at the earliest.
+    pub delay: Delay,
+}
+
+/// When a message may be delivered at the earliest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delay {
+    /// At once.
+    #[default]
+    None,
+    /// So much later than the entry was proposed (`x-delay`). Unit: milliseconds.
+    For(u64),
+    /// Then (`x-opt-delivery-time`).
+    Until(Timestamp),
+}
+
+/// Whose dead letters an [`Enqueue`] brings. Numbers ascend within a source as long as its leader sends them in order, so the
+/// greatest that came in stands for all before it: a new leader may send them again, and none is in a queue twice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct QueueConfig {}
+pub struct DeadLetterSource {
+    /// The queue that they come from, in whatever group.
+    pub queue: QueueId,
+    /// The dead letter number of each message, ascending, from `first_slot` on.
+    pub numbers: Vec<u64>,
+}
 
 /// What a consumer asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -178,6 +250,10 @@ pub struct ConsumerOptions {
     pub prefetch: u32,
     /// The greatest delivery sequence number that may be sent before the first [`Command::Credit`].
     pub initial_credit: u64,
+    /// Consumers of higher priority get messages first, as long as they have capacity (`x-priority`).
+    pub priority: i64,
+    /// How long a message may be held before the consumer is cancelled; `None`: for ever. Unit: milliseconds.
+    pub timeout_ms: Option<u64>,
 }
 
 impl Chunk {

@@ -62,7 +62,12 @@ pub(crate) fn apply(machine: &mut Machine, scope: &Scope, command: &Command, out
             node_down::apply(machine, *node, *boot, *sessions_up_to, out)
         }
         // Nothing waits for time yet; that the machine's time has come on is all.
-        Command::Tick => Reply::Done,
+        Command::Tick
+        | Command::ConfigureQueue { .. }
+        | Command::Touch { .. }
+        | Command::SettleDead { .. }
+        | Command::RetryDead { .. }
+        | Command::Forget { .. } => Reply::Done,
     }
 }
 

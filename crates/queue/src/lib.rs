@@ -7,6 +7,7 @@ mod backlog;
 mod check;
 mod command;
 mod commands;
+mod config;
 mod consumers;
 mod held;
 mod live;
@@ -19,8 +20,14 @@ mod sessions;
 mod snapshot;
 mod stats;
 
-pub use command::{Chunk, Command, ConsumerOptions, Enqueue, EnqueueRun, Producer, QueueConfig};
+pub use command::{
+    Chunk, Command, ConsumerOptions, DeadLetterSource, Delay, Enqueue, EnqueueOptions, EnqueueRun, Producer,
+};
+pub use config::{DeadLetterStrategy, DelayedRetry, Overflow, QueueConfig, RetryKind};
 pub use machine::{At, Machine};
-pub use outcome::{Cancelled, ChunkReply, ChunkResult, Delivered, Delivery, Got, Outcome, Refusal, Reply};
+pub use outcome::{
+    CancelReason, Cancelled, ChunkReply, ChunkResult, DeadLetter, DeadLetters, DeathReason, Delivered, Delivery,
+    EndReason, Got, Outcome, QueueEnded, Refusal, Reply, SlotRange,
+};
 pub use snapshot::RestoreError;
 pub use stats::{NodePresence, QueueStats};

@@ -3,7 +3,7 @@
 //! Every replica computes the same outcome; only the leader acts on replies, deliveries and cancellations. Dead entries are
 //! acted on by every replica.
 
-use types::{ConsumerKey, MessageRef, QueueId, SessionId};
+use types::{ConsumerKey, MessageRef, QueueId, SessionId, Timestamp};
 
 use crate::Producer;
 
@@ -14,8 +14,12 @@ pub struct Outcome {
     pub replies: Vec<ChunkReply>,
     /// Messages to send to consumers.
     pub deliveries: Vec<Delivery>,
-    /// Consumers that are over because their queue is gone.
+    /// Consumers that are over without their session's asking.
     pub cancelled: Vec<Cancelled>,
+    /// Messages for dead letter exchanges. Sent again by a new leader, so whoever takes them passes over what it has.
+    pub dead_letters: Vec<DeadLetters>,
+    /// Queues that the machine has ended by itself; metadata has to forget them.
+    pub ended: Vec<QueueEnded>,
     /// Log entries whose blob no queue needs any more.
     pub dead: Vec<u64>,
 }
@@ -54,6 +58,12 @@ pub enum ChunkResult {
 pub enum Reply {
     /// Nothing to tell.
     Done,
+    /// The answer to `Enqueue` when a queue was full: these messages are not in all of their queues. Slots of the chunk,
+    /// ascending, not overlapping.
+    Rejected {
+        /// The messages.
+        slots: Vec<SlotRange>,
+    },
     /// The answer to `DeleteQueue`.
     Deleted {
         /// Ready messages that went with the queue.
@@ -63,6 +73,8 @@ pub enum Reply {
     Detached {
         /// Consumers that the queue still has.
         consumers: u32,
+        /// The queue went with its last consumer.
+        queue_ended: bool,
     },
     /// The answer to `Get` when there was a message.
     Got(Got),
@@ -110,6 +122,17 @@ pub enum Refusal {
     InUse,
     /// `if_empty`, and it has messages.
     NotEmpty,
+    /// The queue has a single active consumer, which alone gets its messages.
+    SingleActiveConsumer,
+}
+
+/// Consecutive slots of a chunk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SlotRange {
+    /// The first.
+    pub first: u32,
+    /// How many; not zero.
+    pub count: u32,
 }
 
 /// Messages for one consumer, in order.
@@ -141,6 +164,76 @@ pub struct Delivered {
 pub struct Cancelled {
     /// The consumer.
     pub consumer: ConsumerKey,
-    /// The queue that is gone.
+    /// Its queue.
     pub queue: QueueId,
+    /// Why.
+    pub reason: CancelReason,
+}
+
+/// Why a consumer is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CancelReason {
+    /// Its queue is gone.
+    #[default]
+    QueueGone,
+    /// It held a message longer than it may. What it held has returned.
+    Timeout {
+        /// How long it may. Unit: milliseconds.
+        after_ms: u64,
+    },
+}
+
+/// Messages of one queue that go to its dead letter exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetters {
+    /// Where they come from.
+    pub queue: QueueId,
+    /// In the order in which they died.
+    pub messages: Vec<DeadLetter>,
+}
+
+/// A message for a dead letter exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Its number among the queue's dead letters, from 1, ascending, not always by one.
+    pub number: u64,
+    /// Where the record lies.
+    pub message: MessageRef,
+    /// Why it died.
+    pub reason: DeathReason,
+    /// When it died.
+    pub died_at: Timestamp,
+    /// How many deliveries had failed.
+    pub delivery_count: u32,
+}
+
+/// Why a message died, in the words of `x-death`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DeathReason {
+    /// A consumer refused it for good.
+    Rejected,
+    /// Its time was over.
+    Expired,
+    /// The queue was full.
+    MaxLength,
+    /// Too many deliveries failed.
+    DeliveryLimit,
+}
+
+/// A queue that the machine has ended by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueEnded {
+    /// The queue.
+    pub queue: QueueId,
+    /// Why.
+    pub reason: EndReason,
+}
+
+/// Why a machine has ended a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    /// It was not in use for as long as it may.
+    Expired,
+    /// Its last consumer is gone.
+    LastConsumer,
 }

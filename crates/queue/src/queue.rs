@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use types::{ConsumerKey, QueueId, SeqRange, SessionId};
 
 use crate::{
-    Cancelled, QueueConfig, QueueStats,
+    CancelReason, Cancelled, QueueConfig, QueueStats,
     backlog::{Backlog, Piece},
     consumers::{Consumer, Consumers},
     held::Taken,
@@ -145,10 +145,11 @@ impl Queue {
 
     /// The attached consumers, as cancelled.
     pub(crate) fn cancelled(&self, queue: QueueId) -> impl Iterator<Item = Cancelled> {
-        self.consumers
-            .iter()
-            .filter(|consumer| consumer.attached)
-            .map(move |consumer| Cancelled { consumer: consumer.key, queue })
+        self.consumers.iter().filter(|consumer| consumer.attached).map(move |consumer| Cancelled {
+            consumer: consumer.key,
+            queue,
+            reason: CancelReason::QueueGone,
+        })
     }
 
     /// Sessions with a consumer or messages here, ascending.

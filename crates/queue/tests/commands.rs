@@ -1,7 +1,9 @@
 //! What each command does, one after another.
 #![allow(clippy::as_conversions, clippy::unwrap_used, reason = "tests with small numbers")]
 
-use queue::{Cancelled, Command, ConsumerOptions, Delivery, Enqueue, EnqueueRun, Got, QueueConfig, Refusal, Reply};
+use queue::{
+    CancelReason, Cancelled, Command, ConsumerOptions, Delivery, Enqueue, EnqueueRun, Got, QueueConfig, Refusal, Reply,
+};
 use types::{ConsumerKey, MessageRef, NodeId, QueueId, SeqRange};
 
 #[path = "support/group.rs"]
@@ -44,7 +46,11 @@ fn deleting_a_queue_ends_its_messages_and_cancels_its_consumers() {
     group.run(Command::Detach { queue: QUEUE, number: 2 });
     let (reply, out) = group.act(delete(QUEUE, false, false));
     assert_eq!(reply, Reply::Deleted { messages: 3 });
-    assert_eq!(out.cancelled, [Cancelled { consumer: consumer(1), queue: QUEUE }], "the other was cancelled before");
+    assert_eq!(
+        out.cancelled,
+        [Cancelled { consumer: consumer(1), queue: QUEUE, reason: CancelReason::QueueGone }],
+        "the other was cancelled before"
+    );
     assert_eq!(out.dead, [index]);
     assert_eq!(group.machine.queues().collect::<Vec<_>>(), [OTHER]);
     assert_eq!(group.machine.nodes(), []);
@@ -157,9 +163,9 @@ fn messages_of_a_chunk_have_slots_after_those_of_the_chunks_before() {
 #[test]
 fn runs_beyond_the_slots_of_their_chunk_are_dropped() {
     let mut group = Group::new();
-    let run = |first_slot, count| EnqueueRun { queue: QUEUE, first_slot, count };
+    let run = |first_slot, count| EnqueueRun { queue: QUEUE, first_slot, count, ..EnqueueRun::default() };
     let runs = vec![run(0, 2), run(1, 2), run(2, 1), run(u32::MAX, u32::MAX), run(0, u32::MAX), run(0, 0)];
-    group.run(Command::Enqueue(Enqueue { first_slot: 0, sizes: vec![10, 20], runs }));
+    group.run(Command::Enqueue(Enqueue { first_slot: 0, sizes: vec![10, 20], runs, source: None }));
     let stats = group.machine.stats(QUEUE).unwrap();
     assert_eq!((stats.ready, stats.ready_bytes), (2, 30));
 }
@@ -257,7 +263,10 @@ fn an_exclusive_consumer_is_alone() {
     assert_eq!(group.run(attach(2, prefetch(1))), EXCLUSIVE_USE);
     assert_eq!(group.run(attach(1, exclusive)), Reply::Done, "attaching again changes nothing");
     group.publish(1);
-    assert_eq!(group.run(Command::Detach { queue: QUEUE, number: 1 }), Reply::Detached { consumers: 0 });
+    assert_eq!(
+        group.run(Command::Detach { queue: QUEUE, number: 1 }),
+        Reply::Detached { consumers: 0, queue_ended: false }
+    );
     assert_eq!(
         group.run(attach(2, prefetch(1))),
         Reply::Done,
@@ -289,12 +298,15 @@ fn a_detached_consumer_gets_nothing_more_and_settles_what_it_has() {
     let index = group.publish(2);
     group.run(attach(1, prefetch(1)));
     group.run(attach(2, prefetch(1)));
-    assert_eq!(group.run(Command::Detach { queue: QUEUE, number: 1 }), Reply::Detached { consumers: 1 });
+    assert_eq!(
+        group.run(Command::Detach { queue: QUEUE, number: 1 }),
+        Reply::Detached { consumers: 1, queue_ended: false }
+    );
     group.publish(1);
     assert_eq!(group.act(settle(1, 1, 1)).1.deliveries, []);
     assert_eq!(group.reissued(), [delivery(2, 1, vec![fresh(index, 1)])]);
     for (queue, consumers) in [(QUEUE, 1), (OTHER, 0), (GONE, 0)] {
-        assert_eq!(group.run(Command::Detach { queue, number: 1 }), Reply::Detached { consumers });
+        assert_eq!(group.run(Command::Detach { queue, number: 1 }), Reply::Detached { consumers, queue_ended: false });
     }
 }
 

@@ -312,8 +312,8 @@ fn the_answer_to_a_get_names_the_pseudo_consumer_that_holds_the_message() {
     let mut machine = Machine::new();
     let queue = QueueId(1);
     let create = Command::CreateQueue { queue, config: queue::QueueConfig::default() };
-    let runs = vec![queue::EnqueueRun { queue, first_slot: 0, count: 1 }];
-    let publish = Command::Enqueue(queue::Enqueue { first_slot: 0, sizes: vec![1], runs });
+    let runs = vec![queue::EnqueueRun { queue, first_slot: 0, count: 1, ..Default::default() }];
+    let publish = Command::Enqueue(queue::Enqueue { first_slot: 0, sizes: vec![1], runs, source: None });
     let chunk = Chunk { slots: 1, ..system(vec![create, publish, Command::Get { queue, no_ack: false }]) };
     let out = apply(&mut machine, 0, std::slice::from_ref(&chunk));
     let ChunkResult::Applied(replies) = &out.replies[0].result else { panic!("not applied") };

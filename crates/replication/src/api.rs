@@ -4,7 +4,7 @@
 use std::{future::Future, pin::Pin};
 
 use bytes::Bytes;
-use queue::Command;
+use queue::{Cancelled, Command, DeadLetter, QueueEnded};
 use types::{Blob, ConsumerKey, GroupId, QueueId, SessionId};
 
 /// A boxed future, so that the traits here can be objects.
@@ -37,8 +37,16 @@ pub trait Sessions: Send + Sync + 'static {
     /// dropped.
     fn deliver(&self, delivery: SessionDelivery);
 
-    /// A consumer's queue was deleted.
-    fn cancelled(&self, consumer: ConsumerKey, queue: QueueId);
+    /// A consumer is over without its session's asking.
+    fn cancelled(&self, cancelled: Cancelled);
+
+    /// Messages of a queue that this node leads are for its dead letter exchange. They come in order; after a change of leader
+    /// those that were not settled come again, there. What has become of them is told with
+    /// [`Command::SettleDead`] or [`Command::RetryDead`], submitted to the same group.
+    fn dead_letters(&self, group: GroupId, letters: DeadLetterBatch);
+
+    /// Machines that this node leads have ended queues: metadata has to forget them. Told again until it has.
+    fn queues_ended(&self, group: GroupId, queues: Vec<QueueEnded>);
 
     /// The group declared this node's sessions over (it was thought dead): those with consumers or unanswered chunks there must
     /// end.
@@ -87,6 +95,15 @@ pub struct DeliveredRecord {
     pub redelivered: bool,
     /// How many deliveries failed before this one.
     pub delivery_count: u32,
+}
+
+/// Messages of one queue for its dead letter exchange, with their records.
+#[derive(Clone, Debug)]
+pub struct DeadLetterBatch {
+    /// Where they come from.
+    pub queue: QueueId,
+    /// In the order in which they died.
+    pub letters: Vec<(DeadLetter, Bytes)>,
 }
 
 /// Changes metadata.

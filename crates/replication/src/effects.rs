@@ -147,7 +147,7 @@ impl Effects {
         for cancelled in outcome.cancelled {
             let consumer = cancelled.consumer;
             if consumer.session.node == self.node {
-                self.sessions.cancelled(consumer, cancelled.queue);
+                self.sessions.cancelled(cancelled);
             } else {
                 self.peers.forward(consumer.session.node, wire::cancelled(&cancelled));
             }

@@ -27,8 +27,8 @@ mod supervisor;
 mod transport;
 
 pub use api::{
-    Answer, BoxFuture, ChunkReplies, DeliveredRecord, Groups, Metadata, MetadataObserver, MetadataUnavailable,
-    SessionDelivery, Sessions,
+    Answer, BoxFuture, ChunkReplies, DeadLetterBatch, DeliveredRecord, Groups, Metadata, MetadataObserver,
+    MetadataUnavailable, SessionDelivery, Sessions,
 };
 pub use config::{Config, Founder, Timers};
 pub use founding::{FoundingError, Identity};

@@ -497,8 +497,7 @@ impl Inner {
             }
             Kind::Deliver(deliver) => self.sessions.deliver(wire::deliver_from(deliver, self.identity.node)),
             Kind::Cancelled(cancelled) => {
-                let (consumer, queue) = wire::cancelled_from(&cancelled, self.identity.node);
-                self.sessions.cancelled(consumer, queue);
+                self.sessions.cancelled(wire::cancelled_from(&cancelled, self.identity.node));
             }
             Kind::Leader(leader) => self.learn_leader(GroupId(leader.group), from, leader.term),
             Kind::Applied(applied) => self.meta.spread(from, applied.index),

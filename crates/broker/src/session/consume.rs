@@ -51,6 +51,7 @@ impl Channel {
             exclusive: consume.exclusive,
             prefetch: if consume.no_ack { 0 } else { ahead(prefetch) },
             initial_credit: credit.as_ref().map_or(0, CreditWindow::granted),
+            ..ConsumerOptions::default()
         };
         let tag =
             if consume.consumer_tag.is_empty() { names::generate("amq.ctag") } else { consume.consumer_tag.compact() };
@@ -128,7 +129,7 @@ impl Channel {
     ) -> Result<(), Failure> {
         let Detaching { number, place, answer } = detaching;
         let auto_delete = self.end_consumer(cx, number);
-        if auto_delete && *reply == (Reply::Detached { consumers: 0 }) {
+        if auto_delete && matches!(reply, Reply::Detached { consumers: 0, .. }) {
             self.begin(cx, caller, Step::DeleteUnused { place, answer });
         } else if let Some(answer) = answer {
             self.send(cx, answer);

@@ -131,7 +131,12 @@ impl ChunkDraft {
             }
             _ => {
                 let first_run = enqueue.runs.len();
-                let runs = part.queues.iter().map(|queue| EnqueueRun { queue: *queue, first_slot: slot, count: 1 });
+                let runs = part.queues.iter().map(|queue| EnqueueRun {
+                    queue: *queue,
+                    first_slot: slot,
+                    count: 1,
+                    ..EnqueueRun::default()
+                });
                 enqueue.runs.extend(runs);
                 self.last_route = Some((Arc::clone(route), first_run));
             }

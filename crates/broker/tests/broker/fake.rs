@@ -165,7 +165,7 @@ impl Fake {
         }
         self.send_deliveries(group, &outcome);
         for cancelled in &outcome.cancelled {
-            self.broker().cancelled(cancelled.consumer, cancelled.queue);
+            self.broker().cancelled(*cancelled);
         }
         let mut state = self.state.lock();
         for index in &outcome.dead {

@@ -22,5 +22,5 @@ pub(super) fn apply(machine: &mut Machine, scope: &Scope, queue: QueueId, number
     if session_left {
         machine.sessions.remove(scope.session, queue);
     }
-    Reply::Detached { consumers }
+    Reply::Detached { consumers, queue_ended: false }
 }

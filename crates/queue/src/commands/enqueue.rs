@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn sizes_that_are_missing_count_as_zero() {
-        let enqueue = Enqueue { first_slot: 2, sizes: vec![7, 8, 9], runs: Vec::new() };
+        let enqueue = Enqueue { first_slot: 2, sizes: vec![7, 8, 9], ..Enqueue::default() };
         assert_eq!(sizes_of(&enqueue, &run(3, 1)), [8]);
         assert_eq!(sizes_of(&enqueue, &run(3, 9)), [8, 9]);
         assert_eq!(sizes_of(&enqueue, &run(9, 1)), [0; 0]);

@@ -119,7 +119,7 @@ impl Reader {
         if self.machine.queues.last_key_value().is_some_and(|(last, _)| *last >= id) {
             return Err("queues are out of order");
         }
-        let mut queue = Queue::new(QueueConfig {});
+        let mut queue = Queue::new(QueueConfig::default());
         queue.counters = Counters {
             enqueued: values.counter()?,
             delivered: values.counter()?,
@@ -176,6 +176,7 @@ impl Reader {
             exclusive: flags & FLAG_EXCLUSIVE != 0,
             prefetch: values.small()?,
             initial_credit: values.value()?,
+            ..ConsumerOptions::default()
         };
         let mut consumer = Consumer::attached(key, options);
         consumer.attached = flags & FLAG_ATTACHED != 0;

@@ -9,7 +9,7 @@ use super::{
     FLAG_ATTACHED, FLAG_EXCLUSIVE, FLAG_NO_ACK, TAG_CONSUMER, TAG_HELD, TAG_PIECE, TAG_QUEUE, TAG_RETURNED, VERSION,
     varint,
 };
-use crate::{Machine, QueueConfig, consumers::Consumer, held::Taken, number, queue::Queue};
+use crate::{Machine, consumers::Consumer, held::Taken, number, queue::Queue};
 
 /// A segment that has come to this size is ended. Large enough that a hundred thousand idle queues are a few dozen values in
 /// the store, small enough that one is written at a time without notice. Unit: bytes.
@@ -74,7 +74,6 @@ fn header(machine: &Machine, segments: u64) -> Bytes {
 
 fn write_queue(segments: &mut Segments, id: QueueId, queue: &Queue) {
     // Settings that are added are to be written.
-    let QueueConfig {} = queue.config;
     let counters = queue.counters;
     segments.item(
         TAG_QUEUE,

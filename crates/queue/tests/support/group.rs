@@ -49,8 +49,8 @@ pub fn give_back(number: u32, first: u64, last: u64, failed: bool) -> Command {
 
 /// Messages of ten bytes to each of the queues, from slot 0 on.
 pub fn publish(queues: &[QueueId], count: u32) -> Command {
-    let runs = queues.iter().map(|queue| EnqueueRun { queue: *queue, first_slot: 0, count });
-    Command::Enqueue(Enqueue { first_slot: 0, sizes: vec![10; count as usize], runs: runs.collect() })
+    let runs = queues.iter().map(|queue| EnqueueRun { queue: *queue, first_slot: 0, count, ..EnqueueRun::default() });
+    Command::Enqueue(Enqueue { first_slot: 0, sizes: vec![10; count as usize], runs: runs.collect(), source: None })
 }
 
 /// A group with two queues.

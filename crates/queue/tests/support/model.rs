@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use queue::{
-    Cancelled, Chunk, ChunkReply, ChunkResult, Command, ConsumerOptions, Delivered, Enqueue, Got, Refusal, Reply,
+    CancelReason, Cancelled, Chunk, ChunkReply, ChunkResult, Command, ConsumerOptions, Delivered, Enqueue, Got,
+    Refusal, Reply,
 };
 use types::{ConsumerKey, MessageRef, NodeId, QueueId, SeqRange, SessionId};
 
@@ -263,7 +264,12 @@ impl Model {
                 Reply::Done
             }
             Command::NodeDown { node, boot, sessions_up_to } => self.node_down(*node, *boot, *sessions_up_to),
-            Command::Tick => Reply::Done,
+            Command::Tick
+            | Command::ConfigureQueue { .. }
+            | Command::Touch { .. }
+            | Command::SettleDead { .. }
+            | Command::RetryDead { .. }
+            | Command::Forget { .. } => Reply::Done,
         }
     }
 
@@ -289,7 +295,11 @@ impl Model {
             }
             queue.sort();
             let attached = queue.consumers.iter().filter(|consumer| consumer.attached);
-            effects.cancelled.extend(attached.map(|consumer| Cancelled { consumer: consumer.key, queue: id }));
+            effects.cancelled.extend(attached.map(|consumer| Cancelled {
+                consumer: consumer.key,
+                queue: id,
+                reason: CancelReason::QueueGone,
+            }));
             Reply::Deleted { messages: queue.ready.len() as u64 }
         });
         if matches!(reply, Reply::Deleted { .. }) {
@@ -337,9 +347,11 @@ impl Model {
     }
 
     fn detach(&mut self, queue: QueueId, key: ConsumerKey) -> Reply {
-        let Some(queue) = self.queues.get_mut(&queue) else { return Reply::Detached { consumers: 0 } };
+        let Some(queue) = self.queues.get_mut(&queue) else {
+            return Reply::Detached { consumers: 0, queue_ended: false };
+        };
         queue.find(key).into_iter().for_each(|consumer| consumer.attached = false);
-        Reply::Detached { consumers: queue.attached() as u32 }
+        Reply::Detached { consumers: queue.attached() as u32, queue_ended: false }
     }
 
     fn get(&mut self, id: QueueId, session: SessionId, no_ack: bool, effects: &mut Effects) -> Reply {

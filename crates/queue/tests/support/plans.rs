@@ -85,8 +85,14 @@ impl Step {
                     queue: QueueId(*queue),
                     first_slot: first_slot.saturating_add(*offset),
                     count: *count,
+                    ..EnqueueRun::default()
                 };
-                Command::Enqueue(Enqueue { first_slot, sizes: sizes.clone(), runs: runs.iter().map(run).collect() })
+                Command::Enqueue(Enqueue {
+                    first_slot,
+                    sizes: sizes.clone(),
+                    runs: runs.iter().map(run).collect(),
+                    source: None,
+                })
             }
         }
     }
@@ -181,7 +187,13 @@ fn number() -> impl Strategy<Value = u32> {
 
 fn options() -> impl Strategy<Value = ConsumerOptions> {
     (prop::bool::weighted(0.2), prop::bool::weighted(0.1), 0..5_u32, 0..20_u64).prop_map(
-        |(no_ack, exclusive, prefetch, initial_credit)| ConsumerOptions { no_ack, exclusive, prefetch, initial_credit },
+        |(no_ack, exclusive, prefetch, initial_credit)| ConsumerOptions {
+            no_ack,
+            exclusive,
+            prefetch,
+            initial_credit,
+            ..ConsumerOptions::default()
+        },
     )
 }
 

@@ -1,10 +1,11 @@
 //! What is sent, sent again, and told to the sessions.
 
 use proptest::{collection::vec, prelude::*};
-use types::{BlobBuilder, ConsumerKey, QueueId, RecordParts};
+use queue::{Cancelled, QueueEnded};
+use types::{BlobBuilder, QueueId, RecordParts};
 
 use super::*;
-use crate::api::SessionDelivery;
+use crate::api::{DeadLetterBatch, SessionDelivery};
 
 const GROUP: GroupId = GroupId(1);
 const NODE: NodeId = NodeId(1);
@@ -49,8 +50,16 @@ impl Sessions for Ends {
         unreachable!("a client delivers nothing");
     }
 
-    fn cancelled(&self, _: ConsumerKey, _: QueueId) {
+    fn cancelled(&self, _: Cancelled) {
         unreachable!("a client cancels nothing");
+    }
+
+    fn dead_letters(&self, _: GroupId, _: DeadLetterBatch) {
+        unreachable!("a client kills no messages");
+    }
+
+    fn queues_ended(&self, _: GroupId, _: Vec<QueueEnded>) {
+        unreachable!("a client ends no queues");
     }
 
     fn sessions_lost(&self, group: GroupId) {

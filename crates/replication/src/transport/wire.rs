@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use proto::{DecodeError, generated::peer as p};
-use queue::{Cancelled, Got, Refusal, Reply};
+use queue::{CancelReason, Cancelled, Got, Refusal, Reply, SlotRange};
 use types::{ConsumerKey, GroupId, MessageRef, NodeId, QueueId, SessionId};
 
 use crate::{
@@ -63,11 +63,20 @@ pub(crate) fn cancelled(cancelled: &Cancelled) -> p::Message {
         session_serial: cancelled.consumer.session.serial,
         number: cancelled.consumer.number,
         queue: cancelled.queue.0,
+        timeout_ms: match cancelled.reason {
+            CancelReason::QueueGone => 0,
+            CancelReason::Timeout { after_ms } => after_ms.max(1),
+        },
     }))
 }
 
-pub(crate) fn cancelled_from(cancelled: &p::Cancelled, node: NodeId) -> (ConsumerKey, QueueId) {
-    (consumer(node, cancelled.session_serial, cancelled.number), QueueId(cancelled.queue))
+pub(crate) fn cancelled_from(cancelled: &p::Cancelled, node: NodeId) -> Cancelled {
+    let reason = match cancelled.timeout_ms {
+        0 => CancelReason::QueueGone,
+        after_ms => CancelReason::Timeout { after_ms },
+    };
+    let consumer = consumer(node, cancelled.session_serial, cancelled.number);
+    Cancelled { consumer, queue: QueueId(cancelled.queue), reason }
 }
 
 fn consumer(node: NodeId, serial: u64, number: u32) -> ConsumerKey {
@@ -162,7 +171,11 @@ fn answer(answer: Answer) -> p::Answer {
         }),
         Answer::Reply(Reply::Got(_)) | Answer::Reply(Reply::Done) => W::Done(p::Nothing {}),
         Answer::Reply(Reply::Deleted { messages }) => W::Deleted(messages),
-        Answer::Reply(Reply::Detached { consumers }) => W::Detached(consumers),
+        Answer::Reply(Reply::Rejected { slots }) => {
+            W::Rejected(p::Rejected { slots: slots.iter().flat_map(|range| [range.first, range.count]).collect() })
+        }
+        Answer::Reply(Reply::Detached { consumers, queue_ended: false }) => W::Detached(consumers),
+        Answer::Reply(Reply::Detached { consumers, queue_ended: true }) => W::DetachedAndEnded(consumers),
         Answer::Reply(Reply::Empty) => W::Empty(p::Nothing {}),
         Answer::Reply(Reply::Purged { messages }) => W::Purged(messages),
         Answer::Reply(Reply::Depth { messages, consumers }) => W::Depth(p::Depth { messages, consumers }),
@@ -187,7 +200,15 @@ fn answer_from(answer: p::Answer) -> Result<Answer, DecodeError> {
         }
         W::Done(_) => Reply::Done,
         W::Deleted(messages) => Reply::Deleted { messages },
-        W::Detached(consumers) => Reply::Detached { consumers },
+        W::Detached(consumers) => Reply::Detached { consumers, queue_ended: false },
+        W::DetachedAndEnded(consumers) => Reply::Detached { consumers, queue_ended: true },
+        W::Rejected(rejected) => {
+            let pairs = rejected.slots.chunks_exact(2);
+            if !pairs.remainder().is_empty() {
+                return Err(unknown);
+            }
+            Reply::Rejected { slots: pairs.map(|pair| SlotRange { first: pair[0], count: pair[1] }).collect() }
+        }
         W::Empty(_) => Reply::Empty,
         W::Purged(messages) => Reply::Purged { messages },
         W::Depth(depth) => Reply::Depth { messages: depth.messages, consumers: depth.consumers },
@@ -201,6 +222,7 @@ fn refusal_code(refusal: Refusal) -> u32 {
         Refusal::ExclusiveUse => 2,
         Refusal::InUse => 3,
         Refusal::NotEmpty => 4,
+        Refusal::SingleActiveConsumer => 5,
     }
 }
 
@@ -210,6 +232,7 @@ fn refusal_from(code: u32) -> Option<Refusal> {
         2 => Refusal::ExclusiveUse,
         3 => Refusal::InUse,
         4 => Refusal::NotEmpty,
+        5 => Refusal::SingleActiveConsumer,
         _ => return None,
     })
 }

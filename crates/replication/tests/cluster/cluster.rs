@@ -210,7 +210,12 @@ impl Node {
         }
         let count = blob.slot_count();
         let sizes = (0..count).map(|slot| blob.record_len(slot).unwrap()).collect();
-        let enqueue = Enqueue { first_slot: 0, sizes, runs: vec![EnqueueRun { queue, first_slot: 0, count }] };
+        let enqueue = Enqueue {
+            first_slot: 0,
+            sizes,
+            runs: vec![EnqueueRun { queue, first_slot: 0, count, ..EnqueueRun::default() }],
+            source: None,
+        };
         self.replication.submit(group, session, token, vec![Command::Enqueue(enqueue)], blob.finish());
     }
 

@@ -7,7 +7,8 @@ use std::{
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
-use replication::{ChunkReplies, MetadataObserver, SessionDelivery, Sessions};
+use queue::{Cancelled, QueueEnded};
+use replication::{ChunkReplies, DeadLetterBatch, MetadataObserver, SessionDelivery, Sessions};
 use types::{ConsumerKey, GroupId, MessageRecord, QueueId, SessionId};
 
 /// No test waits longer for anything.
@@ -34,6 +35,8 @@ pub(crate) struct Told {
     /// Deliveries that left sequence numbers out.
     pub(crate) gaps: Vec<(ConsumerKey, u64)>,
     pub(crate) cancelled: Vec<(ConsumerKey, QueueId)>,
+    pub(crate) dead_letters: Vec<(GroupId, DeadLetterBatch)>,
+    pub(crate) ended: Vec<(GroupId, QueueEnded)>,
     pub(crate) lost: Vec<GroupId>,
     pub(crate) events: Vec<metadata::Event>,
 }
@@ -93,8 +96,16 @@ impl Sessions for Recorder {
         });
     }
 
-    fn cancelled(&self, consumer: ConsumerKey, queue: QueueId) {
-        self.note(|told| told.cancelled.push((consumer, queue)));
+    fn cancelled(&self, cancelled: Cancelled) {
+        self.note(|told| told.cancelled.push((cancelled.consumer, cancelled.queue)));
+    }
+
+    fn dead_letters(&self, group: GroupId, letters: DeadLetterBatch) {
+        self.note(|told| told.dead_letters.push((group, letters)));
+    }
+
+    fn queues_ended(&self, group: GroupId, queues: Vec<QueueEnded>) {
+        self.note(|told| told.ended.extend(queues.into_iter().map(|ended| (group, ended))));
     }
 
     fn sessions_lost(&self, group: GroupId) {

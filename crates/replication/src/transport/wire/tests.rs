@@ -29,7 +29,10 @@ fn answers() -> impl Strategy<Value = Answer> {
     prop_oneof![
         3 => Just(Answer::Reply(Reply::Done)),
         1 => any::<u64>().prop_map(|messages| Answer::Reply(Reply::Deleted { messages })),
-        1 => any::<u32>().prop_map(|consumers| Answer::Reply(Reply::Detached { consumers })),
+        1 => any::<(u32, bool)>()
+            .prop_map(|(consumers, queue_ended)| Answer::Reply(Reply::Detached { consumers, queue_ended })),
+        1 => vec(any::<(u32, u32)>().prop_map(|(first, count)| SlotRange { first, count }), 0..3)
+            .prop_map(|slots| Answer::Reply(Reply::Rejected { slots })),
         1 => Just(Answer::Reply(Reply::Empty)),
         1 => any::<u64>().prop_map(|messages| Answer::Reply(Reply::Purged { messages })),
         1 => (any::<u64>(), any::<u32>())
@@ -96,10 +99,11 @@ proptest! {
     }
 
     #[test]
-    fn cancellations_come_back(serial in any::<u64>(), number in any::<u32>(), queue in any::<u64>()) {
-        let original = Cancelled { consumer: consumer(NODE, serial, number), queue: QueueId(queue) };
+    fn cancellations_come_back(serial in any::<u64>(), number in any::<u32>(), queue in any::<u64>(), timeout in proptest::option::of(1..u64::MAX)) {
+        let reason = timeout.map_or(CancelReason::QueueGone, |after_ms| CancelReason::Timeout { after_ms });
+        let original = Cancelled { consumer: consumer(NODE, serial, number), queue: QueueId(queue), reason };
         let p::message::Kind::Cancelled(wired) = sent(&cancelled(&original)) else { panic!("another kind") };
-        prop_assert_eq!(cancelled_from(&wired, NODE), (original.consumer, original.queue));
+        prop_assert_eq!(cancelled_from(&wired, NODE), original);
     }
 
     #[test]
