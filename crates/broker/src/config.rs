@@ -23,6 +23,8 @@ pub struct Config {
     pub backlog_bytes_max: usize,
     /// Most consumers of a channel; zero means no limit.
     pub consumers_per_channel_max: usize,
+    /// How long a consumer may hold a message where neither it nor its queue says so; `None`: for ever. Unit: milliseconds.
+    pub consumer_timeout_ms: Option<u64>,
 }
 
 impl Config {
@@ -36,6 +38,7 @@ impl Config {
             in_flight_bytes_max: 8 * 1024 * 1024,
             backlog_bytes_max: 1024 * 1024,
             consumers_per_channel_max: 0,
+            consumer_timeout_ms: None,
         }
     }
 

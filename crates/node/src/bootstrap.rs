@@ -1,4 +1,4 @@
-//! What a new cluster starts with: the vhost `/`, the predeclared exchanges, the user guest.
+//! What a new cluster starts with: a vhost, the predeclared exchanges, a user.
 
 use std::time::Duration;
 
@@ -7,20 +7,22 @@ use replication::{Metadata, Replication};
 use telemetry::Shutdown;
 use types::ShortStr;
 
-const VHOST: ShortStr = ShortStr::from_static("/");
-const USER: ShortStr = ShortStr::from_static("guest");
+use crate::config::DefaultsSection;
+
 /// Pause after an attempt that found no majority.
 const RETRY: Duration = Duration::from_millis(500);
 
 /// Proposes the start of a cluster until it is committed; does nothing when it was before.
-pub(crate) async fn run(replication: Replication, shutdown: Shutdown) {
+pub(crate) async fn run(replication: Replication, defaults: DefaultsSection, shutdown: Shutdown) {
+    let vhost = ShortStr::truncated(&defaults.vhost);
+    let user = ShortStr::truncated(&defaults.user);
     loop {
         if replication.read().is_bootstrapped() {
             return;
         }
-        let salted = auth::hash_password(auth::Algorithm::Sha256, b"guest");
+        let salted = auth::hash_password(auth::Algorithm::Sha256, defaults.password.as_bytes());
         let password = PasswordHash { algorithm: HashAlgorithm::Sha256, salted };
-        let command = Command::Bootstrap(Bootstrap { vhost: VHOST, user: USER, password });
+        let command = Command::Bootstrap(Bootstrap { vhost: vhost.clone(), user: user.clone(), password });
         tokio::select! {
             done = replication.propose(command) => if let Err(error) = done {
                 tracing::info!(%error, "waiting to set up the new cluster");

@@ -7,50 +7,32 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use clap::Args;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use toml::Table;
 
-/// Settings that flags and variables may give.
-#[derive(Args, Clone, Debug, Default)]
-pub(crate) struct Flags {
-    /// TOML file with settings
-    #[arg(long, value_name = "FILE", env = "QUORATE_CONFIG")]
-    config: Option<PathBuf>,
-    /// This node's name in the cluster
-    #[arg(long, env = "QUORATE_NODE_NAME")]
-    name: Option<String>,
-    /// Where the node keeps its data
-    #[arg(long, value_name = "DIR", env = "QUORATE_NODE_DATA_DIR")]
-    data_dir: Option<PathBuf>,
-    /// Where AMQP clients connect
-    #[arg(long, value_name = "HOST:PORT", env = "QUORATE_LISTEN_AMQP")]
-    amqp: Option<String>,
-    /// Where health and metrics are served
-    #[arg(long, value_name = "HOST:PORT", env = "QUORATE_LISTEN_HTTP")]
-    http: Option<String>,
-    /// Where other nodes connect
-    #[arg(long, value_name = "HOST:PORT", env = "QUORATE_LISTEN_PEER")]
-    peer: Option<String>,
-    /// What is logged: a level, or a filter such as info,replication=debug
-    #[arg(long, value_name = "FILTER", env = "QUORATE_LOG_FILTER")]
-    log: Option<String>,
-}
+use crate::{
+    alarms::MemoryLimit,
+    keys::{self, Flags},
+};
 
 /// All settings.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
     pub node: NodeSection,
     pub listen: ListenSection,
     pub cluster: ClusterSection,
     pub storage: StorageSection,
+    pub memory: MemorySection,
     pub limits: LimitsSection,
+    pub proxy_protocol: ProxyProtocolSection,
+    pub defaults: DefaultsSection,
     pub log: LogSection,
     pub product: ProductSection,
 }
 
 /// `[node]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct NodeSection {
     pub name: String,
@@ -58,16 +40,17 @@ pub(crate) struct NodeSection {
 }
 
 /// `[listen]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ListenSection {
     pub amqp: String,
     pub http: String,
     pub peer: String,
+    pub connections_max: usize,
 }
 
 /// `[cluster]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ClusterSection {
     pub name: String,
@@ -82,7 +65,7 @@ pub(crate) struct ClusterSection {
 }
 
 /// One entry of `[cluster] nodes`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NodeEntry {
     pub name: String,
@@ -90,7 +73,7 @@ pub(crate) struct NodeEntry {
 }
 
 /// `[storage]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct StorageSection {
     /// Memory for data that is not in table files yet.
@@ -99,18 +82,52 @@ pub(crate) struct StorageSection {
     pub disk_free_limit_mb: u64,
 }
 
+/// `[memory]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct MemorySection {
+    /// Publishers are blocked when the process uses more than this part of the memory that the machine, or its control group,
+    /// has.
+    pub high_watermark: f64,
+    /// The same as a number of MiB, which then counts alone. Zero: not set.
+    pub high_watermark_mb: u64,
+}
+
 /// `[limits]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LimitsSection {
     pub message_bytes_max: u64,
     pub frame_max: u32,
     pub channel_max: u16,
     pub heartbeat_s: u16,
+    /// Zero: no limit.
+    pub consumers_per_channel_max: usize,
+    /// Zero: for ever.
+    pub consumer_timeout_ms: u64,
+}
+
+/// `[proxy_protocol]`
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ProxyProtocolSection {
+    /// Networks (`10.0.0.0/8`) or addresses. What connects from there must say with a PROXY header who the client is.
+    pub from: Vec<String>,
+}
+
+/// `[defaults]`: what a new cluster starts with.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct DefaultsSection {
+    pub vhost: String,
+    pub user: String,
+    pub password: String,
+    /// Not only at the start: users that may log in from this machine only.
+    pub loopback_users: Vec<String>,
 }
 
 /// `[log]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LogSection {
     pub filter: String,
@@ -118,7 +135,7 @@ pub(crate) struct LogSection {
 }
 
 /// `[product]`: what clients are told, since some branch on it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ProductSection {
     pub name: String,
@@ -140,6 +157,7 @@ impl Default for ListenSection {
             amqp: "127.0.0.1:5672".to_owned(),
             http: "127.0.0.1:15672".to_owned(),
             peer: "127.0.0.1:25672".to_owned(),
+            connections_max: 65_536,
         }
     }
 }
@@ -164,6 +182,22 @@ impl Default for StorageSection {
     }
 }
 
+impl Default for MemorySection {
+    fn default() -> Self {
+        MemorySection { high_watermark: 0.6, high_watermark_mb: 0 }
+    }
+}
+
+impl MemorySection {
+    /// The limit that counts.
+    pub(crate) fn limit(&self) -> MemoryLimit {
+        match self.high_watermark_mb {
+            0 => MemoryLimit::Part(self.high_watermark),
+            mb => MemoryLimit::Bytes(mb.saturating_mul(1024 * 1024)),
+        }
+    }
+}
+
 impl Default for LimitsSection {
     fn default() -> Self {
         LimitsSection {
@@ -171,7 +205,16 @@ impl Default for LimitsSection {
             frame_max: 131_072,
             channel_max: 2047,
             heartbeat_s: 60,
+            consumers_per_channel_max: 0,
+            consumer_timeout_ms: 0,
         }
+    }
+}
+
+impl Default for DefaultsSection {
+    fn default() -> Self {
+        let guest = || "guest".to_owned();
+        DefaultsSection { vhost: "/".to_owned(), user: guest(), password: guest(), loopback_users: vec![guest()] }
     }
 }
 
@@ -190,34 +233,26 @@ impl Default for ProductSection {
 impl Config {
     /// Reads the file, if one is named, and lays flags and variables over it.
     pub(crate) fn load(flags: &Flags) -> anyhow::Result<Self> {
-        let mut config = match &flags.config {
+        let mut table = match &flags.config {
             Some(path) => {
                 let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-                toml::from_str(&text).with_context(|| format!("{} is not a valid configuration", path.display()))?
+                // Read as a whole first, so that an error names its line.
+                toml::from_str::<Config>(&text)
+                    .and_then(|_| toml::from_str::<Table>(&text))
+                    .with_context(|| format!("{} is not a valid configuration", path.display()))?
             }
-            None => Config::default(),
+            None => Table::new(),
         };
-        config.lay_over(flags);
+        let defaults = Table::try_from(Config::default()).context("the defaults are a table")?;
+        keys::lay_over(&mut table, &defaults, &flags.given)?;
+        let mut config: Config = table.try_into().context("flags or variables are not valid")?;
+        config.fill_in();
         config.check()?;
         Ok(config)
     }
 
-    fn lay_over(&mut self, flags: &Flags) {
-        let texts = [
-            (&mut self.node.name, &flags.name),
-            (&mut self.listen.amqp, &flags.amqp),
-            (&mut self.listen.http, &flags.http),
-            (&mut self.listen.peer, &flags.peer),
-            (&mut self.log.filter, &flags.log),
-        ];
-        for (setting, flag) in texts {
-            if let Some(value) = flag {
-                setting.clone_from(value);
-            }
-        }
-        if let Some(dir) = &flags.data_dir {
-            self.node.data_dir.clone_from(dir);
-        }
+    /// What follows from other settings.
+    fn fill_in(&mut self) {
         if self.cluster.nodes.is_empty() {
             self.cluster.nodes = vec![NodeEntry { name: self.node.name.clone(), peer: self.listen.peer.clone() }];
         }
@@ -233,8 +268,20 @@ impl Config {
         if self.limits.message_bytes_max > MESSAGE_BYTES_MAX {
             bail!("limits.message_bytes_max is at most {MESSAGE_BYTES_MAX}, larger messages do not fit between nodes");
         }
+        if !(self.memory.high_watermark > 0.0 && self.memory.high_watermark <= 1.0) {
+            bail!("memory.high_watermark is a part of the memory: above 0, at most 1");
+        }
         if self.limits.frame_max != 0 && self.limits.frame_max < 4096 {
             bail!("limits.frame_max is at least 4096, or 0 for no limit");
+        }
+        if self
+            .defaults
+            .loopback_users
+            .iter()
+            .chain([&self.defaults.user, &self.defaults.vhost])
+            .any(|name| name.len() > 255)
+        {
+            bail!("names in [defaults] have at most 255 bytes");
         }
         for (index, node) in self.cluster.nodes.iter().enumerate() {
             if self.cluster.nodes[..index].iter().any(|other| other.name == node.name) {
@@ -270,7 +317,7 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         let file = folder.join("quorate.toml");
         fs::write(&file, "[node]\nname = \"a\"\n[listen]\namqp = \"127.0.0.1:1\"\n").unwrap();
-        let flags = Flags { config: Some(file), name: Some("b".to_owned()), ..Flags::default() };
+        let flags = Flags { config: Some(file), given: vec![("node.name", "b".to_owned())] };
         let config = Config::load(&flags).unwrap();
         assert_eq!((config.node.name.as_str(), config.listen.amqp.as_str()), ("b", "127.0.0.1:1"));
         fs::remove_dir_all(folder).unwrap();

@@ -5,7 +5,9 @@
 mod alarms;
 mod bootstrap;
 mod config;
+mod keys;
 mod logging;
+mod memory;
 mod server;
 mod view;
 
@@ -27,7 +29,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs a node; with no options a single node on loopback with its data in ./data
-    Server(config::Flags),
+    Server(keys::Flags),
     /// Generates load and measures throughput and latency
     Perf(perf::Args),
 }

@@ -3,6 +3,7 @@
 use std::{fs, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use auth::LoopbackUsers;
 use broker::Broker;
 use replication::{Founder, Groups, Joined, Metadata, MetadataObserver, Replication, Sessions, Timers};
 use storage::{LogStore, RocksStore};
@@ -15,7 +16,8 @@ use types::{FieldTable, FieldValue, ShortStr};
 
 use crate::{
     alarms, bootstrap,
-    config::{self, Config, Flags},
+    config::{self, Config},
+    keys::Flags,
     logging,
     view::NodeStatus,
 };
@@ -49,7 +51,7 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
         () = stop_signal(&root) => return Ok(ExitCode::SUCCESS),
     };
     let identity = joined.identity().clone();
-    let broker = Broker::new(broker::Config::new(identity.node, joined.boot(), joined.first_session_serial()));
+    let broker = Broker::new(broker_config(&config, &joined));
     let sessions: Arc<dyn Sessions> = broker.clone();
     let observer: Arc<dyn MetadataObserver> = broker.clone();
     let replication = Replication::start(joined, sessions, observer).await?;
@@ -58,10 +60,10 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
     broker.attach(groups, metadata);
 
     let background = TaskKind::Critical(root.clone());
-    let setup = bootstrap::run(replication.clone(), root.clone());
+    let setup = bootstrap::run(replication.clone(), config.defaults.clone(), root.clone());
     telemetry::task::spawn(TaskKind::Background, "bootstrap", setup);
-    let limit = config.storage.disk_free_limit_mb;
-    let watch = alarms::watch(Arc::clone(&store), Arc::clone(&broker), replication.clone(), limit, root.clone());
+    let limits = alarms::Limits { disk_free_mb: config.storage.disk_free_limit_mb, memory: config.memory.limit() };
+    let watch = alarms::watch(Arc::clone(&store), Arc::clone(&broker), replication.clone(), limits, root.clone());
     telemetry::task::spawn(background.clone(), "alarms", watch);
     let view = Arc::new(NodeStatus { identity, replication: replication.clone(), store: Arc::clone(&store) });
     let token = root.token().clone();
@@ -90,6 +92,15 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
     flush(&store).await;
     root.request("stopped");
     Ok(exit_code(&root))
+}
+
+fn broker_config(config: &Config, joined: &Joined) -> broker::Config {
+    let mut settings = broker::Config::new(joined.identity().node, joined.boot(), joined.first_session_serial());
+    let users = config.defaults.loopback_users.iter();
+    settings.loopback_users = LoopbackUsers(users.map(|name| ShortStr::truncated(name)).collect());
+    settings.consumers_per_channel_max = config.limits.consumers_per_channel_max;
+    settings.consumer_timeout_ms = (config.limits.consumer_timeout_ms > 0).then_some(config.limits.consumer_timeout_ms);
+    settings
 }
 
 fn exit_code(root: &Shutdown) -> ExitCode {
@@ -159,7 +170,8 @@ fn listen(config: &Config, broker: &Arc<Broker>) -> anyhow::Result<amqp_server::
         ..amqp_connection::Config::default()
     };
     let address = config::resolve("listen.amqp", &config.listen.amqp)?;
-    let settings = amqp_server::Config::new(address, Arc::new(connection));
+    let mut settings = amqp_server::Config::new(address, Arc::new(connection));
+    settings.connections_max = config.listen.connections_max;
     amqp_server::Listener::bind(settings, Arc::clone(broker))
         .with_context(|| format!("cannot listen for AMQP clients on {address}"))
 }
