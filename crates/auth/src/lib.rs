@@ -11,6 +11,7 @@ mod mechanism;
 mod pattern;
 mod permission;
 pub mod text;
+mod topic;
 
 pub use credentials::{Credentials, SaslError, amqplain_credentials, parse_plain};
 pub use hash::{Algorithm, HashError, check_password, decode_hash, encode_hash, hash_password, hash_with_salt};
@@ -18,3 +19,4 @@ pub use loopback::LoopbackUsers;
 pub use mechanism::Mechanism;
 pub use pattern::{Pattern, PatternCache, PatternError};
 pub use permission::{Access, Grants, Kind};
+pub use topic::{TopicContext, TopicGrants, check_topic_pattern};

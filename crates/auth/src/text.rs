@@ -24,6 +24,21 @@ pub fn access_refused(access: Access, kind: Kind, name: &[u8], vhost: &ShortStr,
     )
 }
 
+/// 403 when a topic permission does not match.
+pub fn topic_refused(
+    access: Access,
+    routing_key: &[u8],
+    exchange: &ShortStr,
+    vhost: &ShortStr,
+    user: &ShortStr,
+) -> String {
+    format!(
+        "{} access to topic '{}' in exchange '{exchange}' in vhost '{vhost}' refused for user '{user}'",
+        access.as_str(),
+        String::from_utf8_lossy(routing_key),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,6 +53,10 @@ mod tests {
         assert_eq!(
             access_refused(Access::Write, Kind::Exchange, b"", &vhost, &user),
             "write access to exchange 'amq.default' in vhost '/' refused for user 'u'"
+        );
+        assert_eq!(
+            topic_refused(Access::Write, b"a.b", &ShortStr::from_static("x"), &vhost, &user),
+            "write access to topic 'a.b' in exchange 'x' in vhost '/' refused for user 'u'"
         );
         assert_eq!(vhost_refused(&vhost, &user), "access to vhost '/' refused for user 'u'");
         assert_eq!(
