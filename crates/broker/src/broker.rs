@@ -233,11 +233,17 @@ fn concerns_access(event: &Event) -> bool {
         Event::UserChanged { .. }
         | Event::UserDeleted { .. }
         | Event::PermissionsChanged { .. }
+        | Event::TopicPermissionsChanged { .. }
         | Event::VhostCreated { .. }
         | Event::VhostDeleted { .. } => true,
         Event::VhostChanged { .. }
         | Event::ExchangeDeclared { .. }
+        | Event::ExchangeChanged { .. }
         | Event::ExchangeDeleted { .. }
+        | Event::PolicyChanged { .. }
+        | Event::ParameterChanged { .. }
+        | Event::GlobalParameterChanged { .. }
+        | Event::QueueSettingsChanged { .. }
         | Event::QueueDeclared { .. }
         | Event::QueueDeleted { .. }
         | Event::Bound(_)

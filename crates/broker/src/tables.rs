@@ -45,8 +45,12 @@ fn apply_one(table: &mut Table, event: &Event) {
     match event {
         Event::VhostCreated { vhost } => drop(table.declare_vhost(vhost)),
         Event::VhostDeleted { vhost } => drop(table.delete_vhost(vhost)),
-        Event::ExchangeDeclared { vhost, name, kind, alternate, internal } => {
-            table.declare_exchange(vhost, name, routing_kind(*kind), alternate.clone(), *internal);
+        Event::ExchangeDeclared { vhost, name, kind, alternate, internal, arguments } => {
+            let kind = routing_kind(kind.routes_as(arguments));
+            table.declare_exchange(vhost, name, kind, alternate.clone(), *internal);
+        }
+        Event::ExchangeChanged { vhost, name, alternate } => {
+            table.set_alternate(vhost, name, alternate.clone());
         }
         Event::ExchangeDeleted { vhost, name } => drop(table.delete_exchange(vhost, name)),
         Event::QueueDeclared { vhost, name, queue, group } => drop(table.declare_queue(vhost, name, *queue, *group)),
@@ -76,7 +80,12 @@ fn apply_one(table: &mut Table, event: &Event) {
         Event::VhostChanged { .. }
         | Event::UserChanged { .. }
         | Event::UserDeleted { .. }
-        | Event::PermissionsChanged { .. } => {}
+        | Event::PermissionsChanged { .. }
+        | Event::TopicPermissionsChanged { .. }
+        | Event::PolicyChanged { .. }
+        | Event::QueueSettingsChanged { .. }
+        | Event::ParameterChanged { .. }
+        | Event::GlobalParameterChanged { .. } => {}
     }
 }
 
@@ -86,8 +95,9 @@ fn from_machine(machine: &Machine) -> Table {
         let vhost = &vhost.name;
         table.declare_vhost(vhost);
         for exchange in machine.exchanges(vhost.as_bytes()) {
-            let kind = routing_kind(exchange.kind);
-            table.declare_exchange(vhost, &exchange.name, kind, exchange.alternate(), exchange.internal);
+            let kind = routing_kind(exchange.kind.routes_as(&exchange.arguments));
+            let alternate = machine.effective_exchange(exchange).alternate;
+            table.declare_exchange(vhost, &exchange.name, kind, alternate, exchange.internal);
         }
         for queue in machine.queues_in_vhost(vhost.as_bytes()) {
             table.declare_queue(vhost, &queue.name, queue.id, queue.group);
@@ -117,7 +127,13 @@ fn routing_destination(destination: &Destination) -> routing::Destination<'_> {
 fn routing_kind(kind: ExchangeKind) -> routing::ExchangeKind {
     match kind {
         ExchangeKind::Direct => routing::ExchangeKind::Direct,
-        ExchangeKind::Fanout => routing::ExchangeKind::Fanout,
+        ExchangeKind::Fanout
+        | ExchangeKind::ConsistentHash
+        | ExchangeKind::Random
+        | ExchangeKind::LocalRandom
+        | ExchangeKind::ModulusHash
+        | ExchangeKind::RecentHistory
+        | ExchangeKind::DelayedMessage => routing::ExchangeKind::Fanout,
         ExchangeKind::Topic => routing::ExchangeKind::Topic,
         ExchangeKind::Headers => routing::ExchangeKind::Headers,
     }

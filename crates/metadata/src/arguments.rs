@@ -5,7 +5,7 @@ use types::{FieldTable, FieldValue, ShortStr};
 use crate::{InvalidArg, QueueType, Refusal, Resource};
 
 /// The longest time that a queue or a message may be told to live. Unit: milliseconds. Ten years, as in RabbitMQ.
-const EXPIRY_MS_MAX: i64 = 315_360_000_000;
+pub(crate) const EXPIRY_MS_MAX: i64 = 315_360_000_000;
 /// As in RabbitMQ.
 const PRIORITY_MAX: i64 = 255;
 

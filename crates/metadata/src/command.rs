@@ -6,15 +6,22 @@ use types::{FieldTable, GroupId, QueueId, ShortStr};
 
 use crate::{ConnectionId, Home, PasswordHash, Permissions, QueueType};
 
+mod administration;
+
+pub use administration::{
+    ClearTopicPermissions, DeleteParameter, DeletePolicy, PutGlobalParameter, PutParameter, PutPolicy,
+    SetTopicPermissions, SetUserLimit, SetVhostLimit,
+};
+
 /// One command.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// A new cluster gets its first vhost, its predeclared exchanges and its first user. What is there already stays as it is,
     /// and nothing happens when the machine was bootstrapped before. Reply: [`Reply::Done`](crate::Reply::Done).
     Bootstrap(Bootstrap),
-    /// A vhost comes, with its predeclared exchanges, or changes. Reply: `Done`.
+    /// A vhost comes, with its predeclared exchanges, or changes. Reply: `Done`, or a refusal `LimitReached`.
     PutVhost(PutVhost),
-    /// A vhost goes, with everything in it. Reply: `Deleted`.
+    /// A vhost goes, with everything in it. Reply: `Deleted`, or a refusal `VhostProtected`.
     DeleteVhost {
         /// Its name.
         vhost: ShortStr,
@@ -56,6 +63,30 @@ pub enum Command {
     Unbind(Unbind),
     /// Incarnations of a node are over: what lived in its memory goes. Reply: `Deleted`.
     NodeGone(NodeGone),
+    /// A policy or operator policy comes or changes. Reply: `Done`, or a refusal `NoSuchVhost`, `ValidationFailed`.
+    PutPolicy(PutPolicy),
+    /// A policy or operator policy goes. Reply: `Done`, or a refusal `NoSuchVhost`.
+    DeletePolicy(DeletePolicy),
+    /// A limit of a vhost comes, changes or goes. Reply: `Done`, or a refusal `NoSuchVhost`.
+    SetVhostLimit(SetVhostLimit),
+    /// A limit of a user comes, changes or goes. Reply: `Done`, or a refusal `NoSuchUser`.
+    SetUserLimit(SetUserLimit),
+    /// A user's permissions on the routing keys of a topic exchange are replaced. Reply: `Done`, or a refusal `NoSuchUser`,
+    /// `NoSuchVhost`.
+    SetTopicPermissions(SetTopicPermissions),
+    /// A user's permissions on routing keys go: all are allowed. Reply: `Done`, or a refusal `NoSuchUser`, `NoSuchVhost`.
+    ClearTopicPermissions(ClearTopicPermissions),
+    /// A runtime parameter comes or changes. Reply: `Done`, or a refusal `NoSuchVhost`, `NotAParameter`, `ParameterTooLong`.
+    PutParameter(PutParameter),
+    /// A runtime parameter goes. Reply: `Done`, or a refusal `NoSuchVhost`.
+    DeleteParameter(DeleteParameter),
+    /// A global parameter comes or changes. Reply: `Done`, or a refusal `ParameterTooLong`.
+    PutGlobalParameter(PutGlobalParameter),
+    /// A global parameter goes. Reply: `Done`.
+    DeleteGlobalParameter {
+        /// Its name.
+        name: ShortStr,
+    },
 }
 
 /// See [`Command::Bootstrap`].
@@ -69,15 +100,21 @@ pub struct Bootstrap {
     pub password: PasswordHash,
 }
 
-/// See [`Command::PutVhost`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// See [`Command::PutVhost`]. `None` keeps what is there, or takes the default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PutVhost {
     /// Its name.
     pub vhost: ShortStr,
-    /// Free text; `None` keeps what is there.
+    /// Free text.
     pub description: Option<String>,
-    /// See [`Vhost::default_queue_type`](crate::Vhost::default_queue_type); `None` keeps what is there.
+    /// Free words.
+    pub tags: Option<Vec<ShortStr>>,
+    /// See [`Vhost::default_queue_type`](crate::Vhost::default_queue_type).
     pub default_queue_type: Option<QueueType>,
+    /// See [`Vhost::tracing`](crate::Vhost::tracing).
+    pub tracing: Option<bool>,
+    /// See [`Vhost::protected`](crate::Vhost::protected).
+    pub protected: Option<bool>,
 }
 
 /// See [`Command::PutUser`].

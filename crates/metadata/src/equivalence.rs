@@ -10,8 +10,10 @@ use crate::{
     reply_text::show,
 };
 
-/// The queue arguments that a redeclare must repeat. Those without effect here (`x-queue-mode`, ...) need not be.
-const QUEUE_ARGUMENTS: [&str; 21] = [
+const QUEUE_TYPE: &str = "x-queue-type";
+
+/// The queue arguments that a redeclare must repeat, besides the type. Those without effect here (`x-queue-mode`, ...) need not be.
+const QUEUE_ARGUMENTS: [&str; 20] = [
     "x-expires",
     "x-message-ttl",
     "x-dead-letter-exchange",
@@ -22,7 +24,6 @@ const QUEUE_ARGUMENTS: [&str; 21] = [
     "x-max-priority",
     "x-overflow",
     "x-single-active-consumer",
-    "x-queue-type",
     "x-delivery-limit",
     "x-quorum-initial-group-size",
     "x-quorum-target-group-size",
@@ -35,13 +36,9 @@ const QUEUE_ARGUMENTS: [&str; 21] = [
     "x-initial-cluster-size",
 ];
 
-/// Checks a redeclare of a queue. `durable` and `arguments` are the declare's as they would be stored.
-pub(crate) fn queue(
-    current: &Queue,
-    declare: &DeclareQueue,
-    durable: bool,
-    arguments: &FieldTable,
-) -> Result<(), Refusal> {
+/// Checks a redeclare of a queue. `durable` is the declare's as it would be stored, `default` the type that it gets when it
+/// names none.
+pub(crate) fn queue(current: &Queue, declare: &DeclareQueue, durable: bool, default: QueueType) -> Result<(), Refusal> {
     let resource = || Resource::queue(&current.vhost, &current.name);
     let owner = declare.exclusive.then_some(declare.connection);
     if current.owner != owner {
@@ -50,9 +47,25 @@ pub(crate) fn queue(
     property(resource, "durable", durable, current.durable)?;
     property(resource, "auto_delete", declare.auto_delete, current.auto_delete)?;
     for name in QUEUE_ARGUMENTS {
-        argument(resource, name, arguments, &current.arguments)?;
+        argument(resource, name, &declare.arguments, &current.arguments)?;
     }
-    Ok(())
+    if is_of_type(current, &declare.arguments, default) {
+        return Ok(());
+    }
+    argument(resource, QUEUE_TYPE, &declare.arguments, &current.arguments)
+}
+
+/// No type means the default one, both then and now: a vhost whose default changes has not changed its queues.
+fn is_of_type(current: &Queue, arguments: &FieldTable, default: QueueType) -> bool {
+    let named = |value: &FieldValue| match value {
+        FieldValue::LongStr(name) => QueueType::parse(name),
+        _ => None,
+    };
+    match (arguments.get(QUEUE_TYPE), current.arguments.get(QUEUE_TYPE)) {
+        (None, None) => true,
+        (None, Some(_)) => current.declared_type == default,
+        (Some(received), _) => named(received) == Some(current.declared_type),
+    }
 }
 
 /// Checks a redeclare of an exchange.
@@ -84,12 +97,6 @@ fn argument(
         (None, None) => Ok(()),
         (Some(received), Some(current)) if equivalent(received, current) => Ok(()),
         (Some(received), Some(current)) => differs(resource(), name, value(show(received)), value(show(current))),
-        // A queue without a type is a classic one.
-        (Some(only), None) | (None, Some(only))
-            if name == "x-queue-type" && only.as_str() == Some(QueueType::Classic.as_str()) =>
-        {
-            Ok(())
-        }
         (received, current) => differs(resource(), name, Shown::typed(received), Shown::typed(current)),
     }
 }

@@ -3,7 +3,7 @@
 //! Events come in an order in which they can be followed blindly: what is bound was declared before, and what is deleted was
 //! unbound before.
 
-use types::{GroupId, QueueId, ShortStr};
+use types::{FieldTable, GroupId, QueueId, ShortStr};
 
 use crate::{Binding, ExchangeKind};
 
@@ -15,7 +15,7 @@ pub enum Event {
         /// Its name.
         vhost: ShortStr,
     },
-    /// A vhost's description or default queue type changed.
+    /// A vhost's description, tags, default queue type, tracing, protection or limits changed.
     VhostChanged {
         /// Its name.
         vhost: ShortStr,
@@ -25,7 +25,7 @@ pub enum Event {
         /// Its name.
         vhost: ShortStr,
     },
-    /// A user came, or has another password or other tags.
+    /// A user came, or has another password, other tags or other limits.
     UserChanged {
         /// Its name.
         user: ShortStr,
@@ -50,10 +50,21 @@ pub enum Event {
         name: ShortStr,
         /// Its type.
         kind: ExchangeKind,
-        /// Where messages go that it routes nowhere.
+        /// Where messages go that it routes nowhere, by argument or policy.
         alternate: Option<ShortStr>,
         /// Clients may not publish to it.
         internal: bool,
+        /// As declared: what some types route by.
+        arguments: FieldTable,
+    },
+    /// A policy gave an exchange another alternate, or took it.
+    ExchangeChanged {
+        /// Its vhost.
+        vhost: ShortStr,
+        /// Its name.
+        name: ShortStr,
+        /// Where messages go now that it routes nowhere.
+        alternate: Option<ShortStr>,
     },
     /// An exchange is gone.
     ExchangeDeleted {
@@ -68,6 +79,13 @@ pub enum Event {
         vhost: ShortStr,
         /// Its name.
         name: ShortStr,
+        /// Its id.
+        queue: QueueId,
+        /// Where its messages are.
+        group: GroupId,
+    },
+    /// A policy changed what is in force for a queue: see [`Machine::effective_queue`](crate::Machine::effective_queue).
+    QueueSettingsChanged {
         /// Its id.
         queue: QueueId,
         /// Where its messages are.
@@ -88,4 +106,34 @@ pub enum Event {
     Bound(Binding),
     /// A binding is gone.
     Unbound(Binding),
+    /// A user's permissions on the routing keys of topic exchanges of a vhost came, changed or went.
+    TopicPermissionsChanged {
+        /// The user.
+        user: ShortStr,
+        /// The vhost.
+        vhost: ShortStr,
+    },
+    /// A policy came, changed or went. (What thereby changed for exchanges and queues follows.)
+    PolicyChanged {
+        /// Its vhost.
+        vhost: ShortStr,
+        /// Its name.
+        name: ShortStr,
+        /// An operator policy.
+        operator: bool,
+    },
+    /// A runtime parameter came, changed or went.
+    ParameterChanged {
+        /// Its vhost.
+        vhost: ShortStr,
+        /// Whose parameter it is.
+        component: ShortStr,
+        /// Its name.
+        name: ShortStr,
+    },
+    /// A global parameter came, changed or went.
+    GlobalParameterChanged {
+        /// Its name.
+        name: ShortStr,
+    },
 }

@@ -13,6 +13,18 @@ pub enum ExchangeKind {
     Topic,
     /// By headers.
     Headers,
+    /// One destination, by a hash; bindings have weights.
+    ConsistentHash,
+    /// One destination, at random.
+    Random,
+    /// One queue of the publisher's node, at random.
+    LocalRandom,
+    /// One destination, by a hash modulo the number of bindings.
+    ModulusHash,
+    /// All; newly bound queues get the last messages.
+    RecentHistory,
+    /// As another type, which the argument `x-delayed-type` names, after a delay.
+    DelayedMessage,
 }
 
 /// An exchange.
@@ -36,15 +48,23 @@ pub struct Exchange {
 }
 
 impl ExchangeKind {
+    /// All types.
+    pub const ALL: [ExchangeKind; 10] = [
+        ExchangeKind::Direct,
+        ExchangeKind::Fanout,
+        ExchangeKind::Topic,
+        ExchangeKind::Headers,
+        ExchangeKind::ConsistentHash,
+        ExchangeKind::Random,
+        ExchangeKind::LocalRandom,
+        ExchangeKind::ModulusHash,
+        ExchangeKind::RecentHistory,
+        ExchangeKind::DelayedMessage,
+    ];
+
     /// The kind of that name in `exchange.declare`.
     pub fn parse(text: &[u8]) -> Option<Self> {
-        match text {
-            b"direct" => Some(ExchangeKind::Direct),
-            b"fanout" => Some(ExchangeKind::Fanout),
-            b"topic" => Some(ExchangeKind::Topic),
-            b"headers" => Some(ExchangeKind::Headers),
-            _ => None,
-        }
+        ExchangeKind::ALL.into_iter().find(|kind| kind.as_str().as_bytes() == text)
     }
 
     /// Its name in `exchange.declare`.
@@ -54,12 +74,43 @@ impl ExchangeKind {
             ExchangeKind::Fanout => "fanout",
             ExchangeKind::Topic => "topic",
             ExchangeKind::Headers => "headers",
+            ExchangeKind::ConsistentHash => "x-consistent-hash",
+            ExchangeKind::Random => "x-random",
+            ExchangeKind::LocalRandom => "x-local-random",
+            ExchangeKind::ModulusHash => "x-modulus-hash",
+            ExchangeKind::RecentHistory => "x-recent-history",
+            ExchangeKind::DelayedMessage => "x-delayed-message",
+        }
+    }
+
+    /// How an exchange of this type with these arguments chooses destinations: as the type that `x-delayed-type` names, or
+    /// as its own. Never [`ExchangeKind::DelayedMessage`] for an exchange that was declared.
+    pub fn routes_as(self, arguments: &FieldTable) -> ExchangeKind {
+        match self {
+            ExchangeKind::DelayedMessage => delayed_type(arguments).unwrap_or(self),
+            ExchangeKind::Direct
+            | ExchangeKind::Fanout
+            | ExchangeKind::Topic
+            | ExchangeKind::Headers
+            | ExchangeKind::ConsistentHash
+            | ExchangeKind::Random
+            | ExchangeKind::LocalRandom
+            | ExchangeKind::ModulusHash
+            | ExchangeKind::RecentHistory => self,
         }
     }
 }
 
+fn delayed_type(arguments: &FieldTable) -> Option<ExchangeKind> {
+    match arguments.get(DELAYED_TYPE)? {
+        FieldValue::LongStr(name) => ExchangeKind::parse(name),
+        _ => None,
+    }
+}
+
 impl Exchange {
-    /// Where messages go that it routes nowhere.
+    /// Where its arguments say that messages go that it routes nowhere. (A policy may say it too: see
+    /// [`Machine::effective_exchange`](crate::Machine::effective_exchange).)
     pub fn alternate(&self) -> Option<ShortStr> {
         match self.arguments.get(ALTERNATE)? {
             FieldValue::LongStr(name) => ShortStr::from_bytes(name.clone()).ok(),
@@ -70,3 +121,6 @@ impl Exchange {
 
 /// The argument that names the alternate exchange.
 pub(crate) const ALTERNATE: &str = "alternate-exchange";
+
+/// The argument that names the type that a delaying exchange routes as.
+pub(crate) const DELAYED_TYPE: &str = "x-delayed-type";

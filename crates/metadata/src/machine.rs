@@ -5,20 +5,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use types::{FieldTable, GroupId, QueueId, ShortStr, Timestamp};
 
 use crate::{
-    Command, ConnectionId, Event, Exchange, Permissions, Queue, Refusal, Reply, User, Vhost,
+    AppliedPolicies, Command, ConnectionId, Event, Exchange, Permissions, Queue, Refusal, Reply, TopicPermissions,
+    User, Vhost,
     binding::{BindingKey, ReverseKey},
     commands,
+    policy::Policies,
 };
 
 mod check;
 mod digest;
+mod limits;
+mod parameters;
+mod policies;
 mod read;
 mod restore;
+mod topic_permissions;
 mod write;
 
 pub use check::InvariantBroken;
+pub use parameters::ParameterRef;
 pub use read::Counts;
 pub use restore::{Record, RestoreError};
+pub use topic_permissions::TopicPermissionsRef;
 
 /// All metadata of a cluster.
 ///
@@ -31,6 +39,8 @@ pub struct Machine {
     users: BTreeMap<ShortStr, User>,
     /// user -> vhost -> permissions
     permissions: BTreeMap<ShortStr, BTreeMap<ShortStr, Permissions>>,
+    /// JSON, by name.
+    global_parameters: BTreeMap<ShortStr, Box<str>>,
     queues: BTreeMap<QueueId, Queue>,
     /// Index of `queues`.
     by_group: BTreeMap<GroupId, BTreeSet<QueueId>>,
@@ -47,6 +57,15 @@ struct Room {
     bindings: BTreeMap<BindingKey, FieldTable>,
     /// Index of `bindings`.
     reverse: BTreeSet<ReverseKey>,
+    /// user -> exchange -> permissions
+    topic_permissions: BTreeMap<ShortStr, BTreeMap<ShortStr, TopicPermissions>>,
+    /// component -> name -> JSON
+    parameters: BTreeMap<ShortStr, BTreeMap<ShortStr, Box<str>>>,
+    policies: Policies,
+    /// What of `policies` applies to the exchanges that any applies to.
+    exchange_policies: BTreeMap<ShortStr, AppliedPolicies>,
+    /// What of `policies` applies to the queues that any applies to.
+    queue_policies: BTreeMap<QueueId, AppliedPolicies>,
 }
 
 impl Machine {
@@ -62,8 +81,8 @@ impl Machine {
         let mut events = Vec::new();
         let reply = match command {
             Command::Bootstrap(c) => Ok(commands::bootstrap::apply(self, c, now, &mut events)),
-            Command::PutVhost(c) => Ok(commands::put_vhost::apply(self, c, now, &mut events)),
-            Command::DeleteVhost { vhost } => Ok(commands::delete_vhost::apply(self, vhost, &mut events)),
+            Command::PutVhost(c) => commands::put_vhost::apply(self, c, now, &mut events),
+            Command::DeleteVhost { vhost } => commands::delete_vhost::apply(self, vhost, &mut events),
             Command::PutUser(c) => Ok(commands::put_user::apply(self, c, &mut events)),
             Command::DeleteUser { user } => Ok(commands::delete_user::apply(self, user, &mut events)),
             Command::SetPassword(c) => commands::set_password::apply(self, c, &mut events),
@@ -80,6 +99,18 @@ impl Machine {
             Command::Bind(c) => commands::bind::apply(self, c, &mut events),
             Command::Unbind(c) => commands::unbind::apply(self, c, &mut events),
             Command::NodeGone(c) => Ok(commands::node_gone::apply(self, c, now, &mut events)),
+            Command::PutPolicy(c) => commands::put_policy::apply(self, c, &mut events),
+            Command::DeletePolicy(c) => commands::delete_policy::apply(self, c, &mut events),
+            Command::SetVhostLimit(c) => commands::set_vhost_limit::apply(self, c, &mut events),
+            Command::SetUserLimit(c) => commands::set_user_limit::apply(self, c, &mut events),
+            Command::SetTopicPermissions(c) => commands::set_topic_permissions::apply(self, c, &mut events),
+            Command::ClearTopicPermissions(c) => commands::clear_topic_permissions::apply(self, c, &mut events),
+            Command::PutParameter(c) => commands::put_parameter::apply(self, c, &mut events),
+            Command::DeleteParameter(c) => commands::delete_parameter::apply(self, c, &mut events),
+            Command::PutGlobalParameter(c) => commands::put_global_parameter::apply(self, c, &mut events),
+            Command::DeleteGlobalParameter { name } => {
+                Ok(commands::delete_global_parameter::apply(self, name, &mut events))
+            }
         };
         (reply.unwrap_or_else(Reply::Refused), events)
     }
@@ -106,7 +137,17 @@ impl Machine {
             | Command::DeleteQueue { .. }
             | Command::DeleteExclusive { .. }
             | Command::Unbind(_)
-            | Command::NodeGone(_) => None,
+            | Command::NodeGone(_)
+            | Command::PutPolicy(_)
+            | Command::DeletePolicy(_)
+            | Command::SetVhostLimit(_)
+            | Command::SetUserLimit(_)
+            | Command::SetTopicPermissions(_)
+            | Command::ClearTopicPermissions(_)
+            | Command::PutParameter(_)
+            | Command::DeleteParameter(_)
+            | Command::PutGlobalParameter(_)
+            | Command::DeleteGlobalParameter { .. } => None,
         }
     }
 
@@ -131,7 +172,17 @@ impl Machine {
             | Command::DeleteQueue { .. }
             | Command::DeleteExclusive { .. }
             | Command::Unbind(_)
-            | Command::NodeGone(_) => None,
+            | Command::NodeGone(_)
+            | Command::PutPolicy(_)
+            | Command::DeletePolicy(_)
+            | Command::SetVhostLimit(_)
+            | Command::SetUserLimit(_)
+            | Command::SetTopicPermissions(_)
+            | Command::ClearTopicPermissions(_)
+            | Command::PutParameter(_)
+            | Command::DeleteParameter(_)
+            | Command::PutGlobalParameter(_)
+            | Command::DeleteGlobalParameter { .. } => None,
         }
     }
 }

@@ -4,6 +4,10 @@ use types::{FieldValue, ShortStr};
 
 use crate::QueueType;
 
+mod detail;
+
+pub use detail::{BindingInvalid, ExchangeInvalid, LimitReached};
+
 /// What a refusal is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resource {
@@ -75,15 +79,20 @@ pub enum Refusal {
     },
     /// Queues of that type are named by the client.
     ServerNamed(QueueType),
-    /// A binding to a headers exchange has an `x-match` that is not known.
-    InvalidMatch(String),
-    /// A binding to a headers exchange has an `x-match` that is not a long string.
-    InvalidMatchType {
-        /// RabbitMQ's name of the type that it has.
-        type_name: &'static str,
-        /// Its value, as RabbitMQ prints it.
-        value: String,
-    },
+    /// A binding that the source's type cannot have.
+    BindingInvalid(BindingInvalid),
+    /// Arguments of an exchange that its type cannot have.
+    ExchangeInvalid(ExchangeInvalid),
+    /// There may not be more.
+    LimitReached(LimitReached),
+    /// The vhost may not be deleted.
+    VhostProtected(ShortStr),
+    /// What is wrong with a policy, one sentence each.
+    ValidationFailed(Vec<String>),
+    /// Parameters of that component have commands of their own.
+    NotAParameter(ShortStr),
+    /// The value of a parameter is longer than this many bytes.
+    ParameterTooLong(usize),
 }
 
 /// In what a declare differs from what is there.

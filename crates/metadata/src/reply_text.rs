@@ -4,6 +4,8 @@ use types::{FieldTable, FieldValue, ShortStr};
 
 use crate::{InvalidArg, Refusal, Resource, Shown};
 
+mod detail;
+
 const ACCESS_REFUSED: u16 = 403;
 const NOT_FOUND: u16 = 404;
 const RESOURCE_LOCKED: u16 = 405;
@@ -26,8 +28,13 @@ impl Refusal {
             | Refusal::InvalidArgType { .. }
             | Refusal::InvalidProperty { .. }
             | Refusal::ServerNamed(_)
-            | Refusal::InvalidMatch(_)
-            | Refusal::InvalidMatchType { .. } => PRECONDITION_FAILED,
+            | Refusal::BindingInvalid(_)
+            | Refusal::ExchangeInvalid(_)
+            | Refusal::LimitReached(_)
+            | Refusal::VhostProtected(_)
+            | Refusal::ValidationFailed(_)
+            | Refusal::NotAParameter(_)
+            | Refusal::ParameterTooLong(_) => PRECONDITION_FAILED,
         }
     }
 
@@ -68,11 +75,16 @@ impl Refusal {
             Refusal::ServerNamed(queue_type) => {
                 format!("Cannot declare a server-named queue for type rabbit_{}_queue", queue_type.as_str())
             }
-            Refusal::InvalidMatch(value) => {
-                format!("Invalid x-match field value <<\"{value}\">>; expected all, any, all-with-x, or any-with-x")
+            Refusal::BindingInvalid(reason) => detail::binding(reason),
+            Refusal::ExchangeInvalid(reason) => detail::exchange(reason),
+            Refusal::LimitReached(limit) => detail::limit(limit),
+            Refusal::VhostProtected(vhost) => {
+                format!("Refusing to delete virtual host '{vhost}' because it is protected from deletion")
             }
-            Refusal::InvalidMatchType { type_name, value } => {
-                format!("Invalid x-match field type {type_name} (value {value}); expected longstr")
+            Refusal::ValidationFailed(reasons) => detail::validation(reasons),
+            Refusal::NotAParameter(component) => detail::not_a_parameter(component),
+            Refusal::ParameterTooLong(limit) => {
+                detail::validation(&[format!("the value of a parameter may have at most {limit} bytes")])
             }
         }
     }
@@ -119,7 +131,7 @@ pub(crate) fn show(value: &FieldValue) -> String {
     }
 }
 
-fn term(value: &FieldValue) -> String {
+pub(crate) fn term(value: &FieldValue) -> String {
     match value {
         FieldValue::Bool(v) => v.to_string(),
         FieldValue::F32(v) => format!("{v:?}"),

@@ -1,9 +1,11 @@
-//! Users, their password hashes and their permissions.
+//! Users, their password hashes their permissions and their limits.
 
 use std::fmt;
 
 use bytes::Bytes;
 use types::ShortStr;
+
+use crate::UserLimits;
 
 /// How a password was hashed. All are what RabbitMQ can import and export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +37,8 @@ pub struct User {
     pub password: Option<PasswordHash>,
     /// `administrator`, `monitoring`, `policymaker`, `management`, `impersonator`, or others that mean nothing here.
     pub tags: Vec<ShortStr>,
+    /// The user's limits.
+    pub limits: UserLimits,
 }
 
 /// What a user may do in a vhost: regular expressions that the names of exchanges and queues are matched with.
@@ -45,6 +49,16 @@ pub struct Permissions {
     /// Publish, and bind as destination.
     pub write: String,
     /// Consume, and bind as source.
+    pub read: String,
+}
+
+/// What a user may do with the routing keys of a topic exchange: regular expressions with `{username}`, `{vhost}` and
+/// `{client_id}` in them. Where there are none for an exchange, all is allowed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TopicPermissions {
+    /// Publish.
+    pub write: String,
+    /// Bind.
     pub read: String,
 }
 

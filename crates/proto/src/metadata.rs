@@ -1,5 +1,6 @@
 //! Metadata commands and snapshots to bytes and back.
 
+mod administration;
 mod command;
 mod fields;
 mod names;

@@ -127,6 +127,15 @@ impl Table {
         true
     }
 
+    /// An exchange gets another alternate, or none.
+    pub fn set_alternate(&mut self, vhost: &ShortStr, name: &ShortStr, alternate: Option<ShortStr>) -> bool {
+        self.version += 1;
+        let Some(vhost) = self.vhosts.get_mut(vhost) else { return false };
+        let Some(exchange) = vhost.exchanges.get_mut(name) else { return false };
+        exchange.alternate = alternate.map(|name| name.compact());
+        true
+    }
+
     /// An exchange goes, with the bindings that start from it.
     pub fn delete_exchange(&mut self, vhost: &ShortStr, name: &ShortStr) -> bool {
         self.version += 1;

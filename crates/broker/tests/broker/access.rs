@@ -52,7 +52,7 @@ async fn a_vhost_must_be_there_and_open_to_the_user() {
     let mut client = Client::log_in(&broker, "guest", "guest", LOOPBACK).await;
     client.send(0, connection::Open { virtual_host: short("v") });
     client.expect_connection_error(ReplyCode::NotAllowed, "vhost v not found").await;
-    let put = PutVhost { vhost: short("v"), description: None, default_queue_type: None };
+    let put = PutVhost { vhost: short("v"), ..PutVhost::default() };
     fake.change(Command::PutVhost(put));
     let mut client = Client::log_in(&broker, "guest", "guest", LOOPBACK).await;
     client.send(0, connection::Open { virtual_host: short("v") });

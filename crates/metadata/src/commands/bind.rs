@@ -1,9 +1,10 @@
 //! A binding comes.
 
-use types::{FieldTable, FieldValue, ShortStr};
+use types::ShortStr;
 
 use crate::{
-    Bind, Binding, Change, ConnectionId, Destination, Event, ExchangeKind, Machine, Refusal, Reply, Resource, Target,
+    Bind, Binding, Change, ConnectionId, Destination, Event, Machine, Refusal, Reply, Resource, Target,
+    exchange_arguments,
 };
 
 pub(crate) fn apply(machine: &mut Machine, c: &Bind, events: &mut Vec<Event>) -> Result<Reply, Refusal> {
@@ -26,9 +27,8 @@ pub(crate) fn check(machine: &Machine, c: &Bind) -> Result<Binding, Refusal> {
         .exchange(c.vhost.as_bytes(), c.source.as_bytes())
         .ok_or_else(|| Refusal::NotFound(Resource::exchange(&c.vhost, &c.source)))?;
     let destination = destination(machine, &c.vhost, &c.destination, c.connection)?;
-    if source.kind == ExchangeKind::Headers {
-        check_match(&c.arguments)?;
-    }
+    let kind = source.kind.routes_as(&source.arguments);
+    exchange_arguments::check_binding(kind, &c.destination, &c.routing_key, &c.arguments)?;
     Ok(Binding {
         vhost: c.vhost.clone(),
         source: c.source.clone(),
@@ -59,18 +59,5 @@ pub(super) fn destination(
             .exchange(vhost.as_bytes(), name.as_bytes())
             .map(|exchange| Destination::Exchange(exchange.name.clone()))
             .ok_or_else(|| Refusal::NotFound(Resource::exchange(vhost, name))),
-    }
-}
-
-fn check_match(arguments: &FieldTable) -> Result<(), Refusal> {
-    match arguments.get("x-match") {
-        None => Ok(()),
-        Some(FieldValue::LongStr(text)) => match &text[..] {
-            b"all" | b"any" | b"all-with-x" | b"any-with-x" => Ok(()),
-            other => Err(Refusal::InvalidMatch(String::from_utf8_lossy(other).into_owned())),
-        },
-        Some(other) => {
-            Err(Refusal::InvalidMatchType { type_name: other.type_name(), value: crate::reply_text::show(other) })
-        }
     }
 }

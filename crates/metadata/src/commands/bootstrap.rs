@@ -3,7 +3,7 @@
 use types::{ShortStr, Timestamp};
 
 use super::put_vhost;
-use crate::{Bootstrap, Change, Event, Machine, Permissions, PutVhost, Reply, User, compact};
+use crate::{Bootstrap, Change, Event, Machine, Permissions, PutVhost, Reply, User, UserLimits, compact};
 
 pub(crate) fn apply(machine: &mut Machine, c: &Bootstrap, now: Timestamp, events: &mut Vec<Event>) -> Reply {
     if !machine.set_bootstrapped() {
@@ -12,13 +12,14 @@ pub(crate) fn apply(machine: &mut Machine, c: &Bootstrap, now: Timestamp, events
     if machine.vhost(c.vhost.as_bytes()).is_none() {
         let vhost = c.vhost.clone();
         let description = Some("Default virtual host".to_owned());
-        put_vhost::apply(machine, &PutVhost { vhost, description, default_queue_type: None }, now, events);
+        put_vhost::create(machine, &PutVhost { vhost, description, ..PutVhost::default() }, now, events);
     }
     if machine.user(c.user.as_bytes()).is_none() {
         let user = User {
             name: c.user.compact(),
             password: Some(compact::password(&c.password)),
             tags: vec![ShortStr::from_static("administrator")],
+            limits: UserLimits::default(),
         };
         machine.put_user(user, events);
     }

@@ -1,10 +1,8 @@
 //! An exchange comes, or is there already and equivalent.
 
-use types::FieldValue;
-
 use crate::{
     Change, Event, Exchange, ExchangeKind, Machine, Refusal, Reply, Resource, command::DeclareExchange, compact,
-    equivalence, exchange::ALTERNATE,
+    equivalence, exchange_arguments,
 };
 
 pub(crate) fn apply(machine: &mut Machine, c: &DeclareExchange, events: &mut Vec<Event>) -> Result<Reply, Refusal> {
@@ -39,14 +37,12 @@ pub(crate) fn check(machine: &Machine, c: &DeclareExchange) -> Result<Option<Exc
         equivalence::exchange(current, c, kind)?;
         return Ok(None);
     }
-    let resource = || Resource::exchange(&c.vhost, &c.name);
+    let resource = Resource::exchange(&c.vhost, &c.name);
     if c.name.as_bytes().starts_with(b"amq.") {
-        return Err(Refusal::ReservedName(resource()));
+        return Err(Refusal::ReservedName(resource));
     }
-    match c.arguments.get(ALTERNATE) {
-        None | Some(FieldValue::LongStr(_)) => Ok(Some(kind)),
-        Some(other) => {
-            Err(Refusal::InvalidArgType { resource: resource(), arg: ALTERNATE, type_name: other.type_name() })
-        }
-    }
+    exchange_arguments::check_alternate(&resource, &c.arguments)?;
+    machine.check_exchange_limit(&resource)?;
+    exchange_arguments::check(&resource, kind, &c.arguments)?;
+    Ok(Some(kind))
 }

@@ -59,12 +59,13 @@ pub(crate) fn known(machine: &Machine, c: &DeclareQueue) -> Option<Reply> {
 
 pub(crate) fn check<'a>(machine: &'a Machine, c: &'a DeclareQueue) -> Result<Plan<'a>, Refusal> {
     let vhost = machine.vhost(c.vhost.as_bytes()).ok_or_else(|| Refusal::NoSuchVhost(c.vhost.clone()))?;
-    let arguments = with_default_type(vhost, c);
+    let default = default_type(vhost, c);
     if let Some(current) = machine.queue(c.vhost.as_bytes(), c.name.as_bytes()) {
-        equivalence::queue(current, c, is_durable(c), &arguments)?;
+        equivalence::queue(current, c, is_durable(c), default.unwrap_or(QueueType::Classic))?;
         return Ok(Plan::Known(current));
     }
-    let declared_type = may_be_created(c, &arguments)?;
+    let arguments = with_default_type(default, c);
+    let declared_type = may_be_created(machine, c, &arguments)?;
     Ok(Plan::Create(arguments, declared_type))
 }
 
@@ -73,17 +74,23 @@ fn is_durable(c: &DeclareQueue) -> bool {
     c.durable && !c.exclusive
 }
 
-/// The arguments, with the vhost's default queue type where it applies.
-fn with_default_type<'a>(vhost: &Vhost, c: &'a DeclareQueue) -> Cow<'a, FieldTable> {
-    let applies = c.durable && !c.exclusive && !c.auto_delete && c.arguments.get("x-queue-type").is_none();
-    let Some(default) = vhost.default_queue_type.filter(|_| applies) else { return Cow::Borrowed(&c.arguments) };
+/// The vhost's default queue type, for queues that it is for.
+fn default_type(vhost: &Vhost, c: &DeclareQueue) -> Option<QueueType> {
+    vhost.default_queue_type.filter(|_| c.durable && !c.exclusive && !c.auto_delete)
+}
+
+/// The arguments, with the default queue type where none is given.
+fn with_default_type(default: Option<QueueType>, c: &DeclareQueue) -> Cow<'_, FieldTable> {
+    let Some(default) = default.filter(|_| c.arguments.get("x-queue-type").is_none()) else {
+        return Cow::Borrowed(&c.arguments);
+    };
     let mut arguments = c.arguments.clone();
     let value = FieldValue::LongStr(Bytes::from_static(default.as_str().as_bytes()));
     arguments.push(ShortStr::from_static("x-queue-type"), value);
     Cow::Owned(arguments)
 }
 
-fn may_be_created(c: &DeclareQueue, arguments: &FieldTable) -> Result<QueueType, Refusal> {
+fn may_be_created(machine: &Machine, c: &DeclareQueue, arguments: &FieldTable) -> Result<QueueType, Refusal> {
     let resource = || Resource::queue(&c.vhost, &c.name);
     if c.name.is_empty() {
         return Err(Refusal::NotFound(resource()));
@@ -106,6 +113,7 @@ fn may_be_created(c: &DeclareQueue, arguments: &FieldTable) -> Result<QueueType,
         }
     }
     arguments::check_queue_arguments(&c.vhost, &c.name, arguments)?;
+    machine.check_queue_limits(&c.vhost, &c.name)?;
     if declared_type == QueueType::Quorum {
         let property = match (c.auto_delete, c.exclusive, c.durable) {
             (true, _, _) => "auto-delete",

@@ -2,11 +2,13 @@
 
 use types::ShortStr;
 
-use crate::{Event, Machine, Reply};
+use crate::{Event, Machine, Refusal, Reply};
 
-pub(crate) fn apply(machine: &mut Machine, vhost: &ShortStr, events: &mut Vec<Event>) -> Reply {
-    if machine.vhost(vhost.as_bytes()).is_none() {
-        return Reply::Deleted { existed: false, queues: Vec::new() };
+pub(crate) fn apply(machine: &mut Machine, vhost: &ShortStr, events: &mut Vec<Event>) -> Result<Reply, Refusal> {
+    match machine.vhost(vhost.as_bytes()) {
+        None => return Ok(Reply::Deleted { existed: false, queues: Vec::new() }),
+        Some(there) if there.protected => return Err(Refusal::VhostProtected(vhost.clone())),
+        Some(_) => {}
     }
     let ids: Vec<_> = machine.queues_in_vhost(vhost.as_bytes()).map(|queue| queue.id).collect();
     let queues = ids.into_iter().filter_map(|id| machine.remove_queue(id, events)).collect();
@@ -15,5 +17,5 @@ pub(crate) fn apply(machine: &mut Machine, vhost: &ShortStr, events: &mut Vec<Ev
         machine.remove_exchange(vhost, &name, events);
     }
     machine.remove_vhost(vhost, events);
-    Reply::Deleted { existed: true, queues }
+    Ok(Reply::Deleted { existed: true, queues })
 }

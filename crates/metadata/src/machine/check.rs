@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use types::GroupId;
 
 use super::{Machine, Room};
-use crate::{Destination, Queue};
+use crate::{Destination, Queue, policy::Subject};
 
 /// The state contradicts itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +28,8 @@ impl Machine {
         for (name, room) in &self.vhosts {
             hold(*name == room.vhost.name, "a vhost lies under another name")?;
             self.check_room(room)?;
+            self.check_administration(room)?;
+            self.check_policies(room)?;
         }
         Ok(())
     }
@@ -82,6 +84,38 @@ impl Machine {
             hold(destination_is_there, "a binding has no destination")?;
         }
         Ok(())
+    }
+}
+
+impl Machine {
+    fn check_administration(&self, room: &Room) -> Result<(), InvariantBroken> {
+        for (user, of_user) in &room.topic_permissions {
+            hold(self.users.contains_key(user), "topic permissions have no user")?;
+            hold(!of_user.is_empty(), "an empty map of topic permissions was left")?;
+        }
+        hold(room.parameters.values().all(|values| !values.is_empty()), "an empty map of parameters was left")?;
+        for (name, policy) in [false, true].iter().flat_map(|operator| room.policies.of(*operator)) {
+            hold(*name == policy.name, "a policy lies under another name")?;
+            hold(policy.vhost == room.vhost.name, "a policy lies in another vhost")?;
+        }
+        Ok(())
+    }
+
+    fn check_policies(&self, room: &Room) -> Result<(), InvariantBroken> {
+        let mut applied = 0;
+        for exchange in room.exchanges.values() {
+            let found = room.policies.applied(Subject::Exchange, exchange.name.as_bytes());
+            hold(room.exchange_policies.get(&exchange.name) == found.as_ref(), "an exchange has another policy")?;
+            applied += usize::from(found.is_some());
+        }
+        hold(applied == room.exchange_policies.len(), "a policy applies to an exchange that is gone")?;
+        let mut applied = 0;
+        for queue in room.queues.values().filter_map(|id| self.queues.get(id)) {
+            let found = room.policies.applied(Subject::Queue(queue.declared_type), queue.name.as_bytes());
+            hold(room.queue_policies.get(&queue.id) == found.as_ref(), "a queue has another policy")?;
+            applied += usize::from(found.is_some());
+        }
+        hold(applied == room.queue_policies.len(), "a policy applies to a queue that is gone")
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::{Machine, Record};
 use crate::{
-    Binding, Destination, Exchange, Queue, User,
+    Binding, Destination, Exchange, Policy, Queue, User, Vhost,
     canonical::{put_bytes, put_len, put_table},
 };
 
@@ -35,13 +35,7 @@ fn put_record(out: &mut BytesMut, record: &Record) {
             out.put_slice(&[0, u8::from(*bootstrapped)]);
             out.put_u64_le(last_queue_id.0);
         }
-        Record::Vhost(vhost) => {
-            out.put_u8(1);
-            put_bytes(out, vhost.name.as_bytes());
-            put_bytes(out, vhost.description.as_bytes());
-            put_bytes(out, vhost.default_queue_type.map_or("", |t| t.as_str()).as_bytes());
-            out.put_u64_le(vhost.created_at.0);
-        }
+        Record::Vhost(vhost) => put_vhost(out, vhost),
         Record::User(user) => put_user(out, user),
         Record::Permissions { user, vhost, permissions } => {
             out.put_u8(3);
@@ -55,6 +49,53 @@ fn put_record(out: &mut BytesMut, record: &Record) {
         Record::Exchange(exchange) => put_exchange(out, exchange),
         Record::Queue(queue) => put_queue(out, queue),
         Record::Binding(binding) => put_binding(out, binding),
+        Record::TopicPermissions { user, vhost, exchange, permissions } => {
+            out.put_u8(7);
+            let of = [user.as_bytes(), vhost.as_bytes(), exchange.as_bytes()];
+            put_texts(out, of.into_iter().chain([permissions.write.as_bytes(), permissions.read.as_bytes()]));
+        }
+        Record::GlobalParameter { name, value } => {
+            out.put_u8(8);
+            put_texts(out, [name.as_bytes(), value.as_bytes()]);
+        }
+        Record::Parameter { vhost, component, name, value } => {
+            out.put_u8(9);
+            put_texts(out, [vhost.as_bytes(), component.as_bytes(), name.as_bytes(), value.as_bytes()]);
+        }
+        Record::Policy { policy, operator } => put_policy(out, policy, *operator),
+    }
+}
+
+fn put_vhost(out: &mut BytesMut, vhost: &Vhost) {
+    out.put_u8(1);
+    put_bytes(out, vhost.name.as_bytes());
+    put_bytes(out, vhost.description.as_bytes());
+    put_bytes(out, vhost.default_queue_type.map_or("", |t| t.as_str()).as_bytes());
+    put_len(out, vhost.tags.len());
+    put_texts(out, vhost.tags.iter().map(|tag| tag.as_bytes()));
+    out.put_slice(&[vhost.tracing, vhost.protected].map(u8::from));
+    put_limits(out, [vhost.limits.max_connections, vhost.limits.max_queues]);
+    out.put_u64_le(vhost.created_at.0);
+}
+
+fn put_policy(out: &mut BytesMut, policy: &Policy, operator: bool) {
+    out.put_slice(&[10, u8::from(operator)]);
+    let texts = [policy.pattern.text(), policy.apply_to.as_str()];
+    put_texts(out, [policy.vhost.as_bytes(), policy.name.as_bytes()].into_iter().chain(texts.map(str::as_bytes)));
+    out.put_i64_le(policy.priority);
+    put_table(out, &policy.definition);
+}
+
+fn put_limits(out: &mut BytesMut, limits: [Option<i64>; 2]) {
+    for limit in limits {
+        out.put_u8(u8::from(limit.is_some()));
+        out.put_i64_le(limit.unwrap_or_default());
+    }
+}
+
+fn put_texts<'a>(out: &mut BytesMut, texts: impl IntoIterator<Item = &'a [u8]>) {
+    for text in texts {
+        put_bytes(out, text);
     }
 }
 
@@ -66,9 +107,8 @@ fn put_user(out: &mut BytesMut, user: &User) {
         put_bytes(out, &password.salted);
     }
     put_len(out, user.tags.len());
-    for tag in &user.tags {
-        put_bytes(out, tag.as_bytes());
-    }
+    put_texts(out, user.tags.iter().map(|tag| tag.as_bytes()));
+    put_limits(out, [user.limits.max_connections, user.limits.max_channels]);
 }
 
 fn put_exchange(out: &mut BytesMut, exchange: &Exchange) {

@@ -3,7 +3,7 @@
 use types::{QueueId, ShortStr};
 
 use super::{InvariantBroken, Machine, Room};
-use crate::{Binding, Event, Exchange, Permissions, Queue, User, Vhost, compact};
+use crate::{Binding, Event, Exchange, Permissions, Policy, Queue, TopicPermissions, User, Vhost, compact};
 
 /// One piece of the state.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +27,42 @@ pub enum Record {
         vhost: ShortStr,
         /// What is allowed.
         permissions: Permissions,
+    },
+    /// What a user may do with the routing keys of an exchange.
+    TopicPermissions {
+        /// The user.
+        user: ShortStr,
+        /// The vhost.
+        vhost: ShortStr,
+        /// The exchange.
+        exchange: ShortStr,
+        /// What is allowed.
+        permissions: TopicPermissions,
+    },
+    /// A global parameter.
+    GlobalParameter {
+        /// Its name.
+        name: ShortStr,
+        /// JSON.
+        value: String,
+    },
+    /// A runtime parameter.
+    Parameter {
+        /// Its vhost.
+        vhost: ShortStr,
+        /// Whose parameter it is.
+        component: ShortStr,
+        /// Its name.
+        name: ShortStr,
+        /// JSON.
+        value: String,
+    },
+    /// A policy. It comes before what it applies to.
+    Policy {
+        /// The policy.
+        policy: Policy,
+        /// An operator policy.
+        operator: bool,
     },
     /// An exchange.
     Exchange(Exchange),
@@ -61,9 +97,35 @@ impl Machine {
             .chain(self.vhosts().cloned().map(Record::Vhost))
             .chain(self.users().cloned().map(Record::User))
             .chain(permissions)
+            .chain(self.administration_records())
             .chain(exchanges.cloned().map(Record::Exchange))
             .chain(self.queues().cloned().map(Record::Queue))
             .chain(self.vhosts.values().flat_map(Room::binding_records))
+    }
+
+    fn administration_records(&self) -> impl Iterator<Item = Record> {
+        let topic_permissions = self.all_topic_permissions().map(|of| Record::TopicPermissions {
+            user: of.user.clone(),
+            vhost: of.vhost.clone(),
+            exchange: of.exchange.clone(),
+            permissions: of.permissions.clone(),
+        });
+        let global = self
+            .global_parameters()
+            .map(|(name, value)| Record::GlobalParameter { name: name.clone(), value: value.to_owned() });
+        let parameters = self.parameters().map(|of| Record::Parameter {
+            vhost: of.vhost.clone(),
+            component: of.component.clone(),
+            name: of.name.clone(),
+            value: of.value.to_owned(),
+        });
+        let policies = self.vhosts.values().flat_map(|room| {
+            [false, true].into_iter().flat_map(|operator| {
+                let policies = room.policies.of(operator).values();
+                policies.map(move |policy| Record::Policy { policy: Policy::clone(policy), operator })
+            })
+        });
+        topic_permissions.chain(global).chain(parameters).chain(policies)
     }
 
     /// Builds the machine that has this state, in memory of its own (records may be cut from a snapshot's bytes).
@@ -88,18 +150,26 @@ impl Machine {
                 self.bootstrapped = bootstrapped;
                 self.last_queue_id = last_queue_id.0;
             }
-            Record::Vhost(vhost) => self.insert_vhost(Vhost { name: vhost.name.compact(), ..vhost }, events),
+            Record::Vhost(vhost) => {
+                let (name, tags) = (vhost.name.compact(), vhost.tags.iter().map(|tag| tag.compact()).collect());
+                self.insert_vhost(Vhost { name, tags, ..vhost }, events);
+            }
             Record::User(user) => {
                 let user = User {
                     name: user.name.compact(),
                     password: user.password.as_ref().map(compact::password),
                     tags: user.tags.iter().map(|tag| tag.compact()).collect(),
+                    limits: user.limits,
                 };
                 self.put_user(user, events);
             }
             Record::Permissions { user, vhost, permissions } => {
                 self.put_permissions(&user, &vhost, permissions, events);
             }
+            record @ (Record::TopicPermissions { .. }
+            | Record::GlobalParameter { .. }
+            | Record::Parameter { .. }
+            | Record::Policy { .. }) => self.take_administration(record, events)?,
             Record::Exchange(exchange) => {
                 let room = self.vhosts.get(&exchange.vhost).ok_or(RestoreError::OutOfOrder)?;
                 if room.exchanges.contains_key(&exchange.name) {
@@ -117,14 +187,47 @@ impl Machine {
                 self.insert_queue(Queue { name, arguments, ..queue }, events);
             }
             Record::Binding(binding) => {
-                if !self.vhosts.contains_key(&binding.vhost) {
-                    return Err(RestoreError::OutOfOrder);
-                }
+                self.need_vhost(&binding.vhost)?;
                 let vhost = binding.vhost.clone();
                 self.insert_binding(&vhost, binding, events);
             }
         }
         Ok(())
+    }
+}
+
+impl Machine {
+    fn take_administration(&mut self, record: Record, events: &mut Vec<Event>) -> Result<(), RestoreError> {
+        match record {
+            Record::TopicPermissions { user, vhost, exchange, permissions } => {
+                self.need_vhost(&vhost)?;
+                self.put_topic_permissions((&user, &vhost, &exchange), permissions, events);
+            }
+            Record::GlobalParameter { name, value } => {
+                self.put_global_parameter(&name, &value, events);
+            }
+            Record::Parameter { vhost, component, name, value } => {
+                self.need_vhost(&vhost)?;
+                self.put_parameter((&vhost, &component, &name), &value, events);
+            }
+            Record::Policy { policy, operator } => {
+                self.need_vhost(&policy.vhost)?;
+                let (name, definition) = (policy.name.compact(), compact::table(&policy.definition));
+                self.put_policy(Policy { name, definition, ..policy }, operator, events);
+            }
+            Record::Head { .. }
+            | Record::Vhost(_)
+            | Record::User(_)
+            | Record::Permissions { .. }
+            | Record::Exchange(_)
+            | Record::Queue(_)
+            | Record::Binding(_) => {}
+        }
+        Ok(())
+    }
+
+    fn need_vhost(&self, vhost: &ShortStr) -> Result<(), RestoreError> {
+        if self.vhosts.contains_key(vhost) { Ok(()) } else { Err(RestoreError::OutOfOrder) }
     }
 }
 

@@ -34,9 +34,10 @@ impl Machine {
 
     /// Removes a vhost that is empty, and the permissions in it.
     pub(crate) fn remove_vhost(&mut self, vhost: &ShortStr, events: &mut Vec<Event>) {
-        let users: Vec<_> = self.permissions.keys().cloned().collect();
+        let users: Vec<_> = self.users.keys().cloned().collect();
         for user in users {
             self.remove_permissions(&user, vhost, events);
+            self.remove_topic_permissions(&user, vhost, None, events);
         }
         if let Some(room) = self.vhosts.remove(vhost) {
             assert!(room.queues.is_empty() && room.exchanges.is_empty(), "a vhost is emptied before it goes");
@@ -51,10 +52,10 @@ impl Machine {
     }
 
     pub(crate) fn remove_user(&mut self, user: &ShortStr, events: &mut Vec<Event>) -> bool {
-        let vhosts: Vec<_> =
-            self.permissions.get(user).into_iter().flat_map(|of_user| of_user.keys().cloned()).collect();
+        let vhosts: Vec<_> = self.vhosts.keys().cloned().collect();
         for vhost in vhosts {
             self.remove_permissions(user, &vhost, events);
+            self.remove_topic_permissions(user, &vhost, None, events);
         }
         let Some(gone) = self.users.remove(user) else { return false };
         events.push(Event::UserDeleted { user: gone.name });
@@ -94,8 +95,9 @@ impl Machine {
             vhost: exchange.vhost.clone(),
             name: exchange.name.clone(),
             kind: exchange.kind,
-            alternate: exchange.alternate(),
+            alternate: room.apply_policies_to_exchange(&exchange).alternate,
             internal: exchange.internal,
+            arguments: exchange.arguments.clone(),
         });
         room.exchanges.insert(exchange.name.clone(), exchange);
     }
@@ -117,6 +119,7 @@ impl Machine {
             queue: queue.id,
             group: queue.group,
         });
+        room.apply_policies_to_queue(&queue);
         room.queues.insert(queue.name.clone(), queue.id);
         self.by_group.entry(queue.group).or_default().insert(queue.id);
         if let Some(owner) = queue.owner {
@@ -188,6 +191,7 @@ impl Machine {
         let queue = self.queues.remove(&id)?;
         if let Some(room) = self.vhosts.get_mut(&queue.vhost) {
             room.queues.remove(&queue.name);
+            room.queue_policies.remove(&id);
         }
         if let Some(ids) = self.by_group.get_mut(&queue.group) {
             ids.remove(&id);
@@ -263,6 +267,7 @@ impl Room {
     fn remove_exchanges(&mut self, mut doomed: Vec<ShortStr>, events: &mut Vec<Event>) {
         while let Some(name) = doomed.pop() {
             let Some(exchange) = self.exchanges.remove(&name) else { continue };
+            self.exchange_policies.remove(&name);
             let keys: Vec<_> = self.from(&name).map(|(key, _)| key.clone()).collect();
             for key in keys {
                 self.unbind(&key, events);

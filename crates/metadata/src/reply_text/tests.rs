@@ -3,7 +3,7 @@
 use types::ShortStr;
 
 use super::*;
-use crate::{Inequivalence, QueueType};
+use crate::{BindingInvalid, Inequivalence, QueueType};
 
 fn queue() -> Resource {
     Resource::queue(&ShortStr::from_static("/"), &ShortStr::from_static("q"))
@@ -115,12 +115,12 @@ fn invalid_declares_have_rabbitmqs_texts() {
             "Cannot declare a server-named queue for type rabbit_quorum_queue",
         ),
         (
-            Refusal::InvalidMatch("some".to_owned()),
+            Refusal::BindingInvalid(BindingInvalid::Match("some".to_owned())),
             406,
             "Invalid x-match field value <<\"some\">>; expected all, any, all-with-x, or any-with-x",
         ),
         (
-            Refusal::InvalidMatchType { type_name: "signedint", value: "7".to_owned() },
+            Refusal::BindingInvalid(BindingInvalid::MatchType { type_name: "signedint", value: "7".to_owned() }),
             406,
             "Invalid x-match field type signedint (value 7); expected longstr",
         ),

@@ -7,13 +7,13 @@ use types::FieldValue;
 
 use crate::world::{VHOST, World, bind, done, exchange, queue, s, table, text, to_exchange, to_queue};
 
-const PREDECLARED: [&str; 6] =
-    ["amq.direct", "amq.fanout", "amq.headers", "amq.match", "amq.rabbitmq.trace", "amq.topic"];
+const PREDECLARED: [&str; 7] =
+    ["amq.direct", "amq.fanout", "amq.headers", "amq.match", "amq.rabbitmq.event", "amq.rabbitmq.trace", "amq.topic"];
 
 #[test]
 fn every_vhost_has_the_predeclared_exchanges() {
     let mut world = World::new();
-    let vhost = PutVhost { vhost: s("v"), description: Some("mine".to_owned()), default_queue_type: None };
+    let vhost = PutVhost { vhost: s("v"), description: Some("mine".to_owned()), ..PutVhost::default() };
     assert_eq!(done(world.apply(Command::PutVhost(vhost))), Change::Created);
     assert_eq!(world.story()[0], "+vhost v");
     for vhost in [&b"/"[..], b"v"] {
@@ -27,7 +27,7 @@ fn every_vhost_has_the_predeclared_exchanges() {
 #[test]
 fn a_vhost_that_is_there_changes_only_where_it_is_told() {
     let mut world = World::new();
-    let nothing = PutVhost { vhost: VHOST, description: None, default_queue_type: None };
+    let nothing = PutVhost { vhost: VHOST, ..PutVhost::default() };
     assert_eq!(done(world.apply(Command::PutVhost(nothing.clone()))), Change::Unchanged);
     let typed = PutVhost { default_queue_type: Some(QueueType::Quorum), ..nothing };
     assert_eq!(done(world.apply(Command::PutVhost(typed))), Change::Updated);
@@ -94,13 +94,14 @@ fn unknown_types_and_wrong_alternates_are_refused() {
 fn the_alternate_is_told() {
     let mut world = World::new();
     let arguments = table(&[("alternate-exchange", text("not there yet"))]);
-    world.declare_exchange(DeclareExchange { arguments, internal: true, ..exchange("x", "direct") });
+    world.declare_exchange(DeclareExchange { arguments: arguments.clone(), internal: true, ..exchange("x", "direct") });
     let told = metadata::Event::ExchangeDeclared {
         vhost: VHOST,
         name: s("x"),
         kind: ExchangeKind::Direct,
         alternate: Some(s("not there yet")),
         internal: true,
+        arguments,
     };
     assert_eq!(world.events, [told]);
 }

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use metadata::{
-    Bind, Bootstrap, ClearPermissions, Command, ConnectionId, DeclareExchange, DeclareQueue, DeleteExchange,
-    HashAlgorithm, Home, NodeGone, PasswordHash, Permissions, PutUser, PutVhost, QueueType, SetPassword,
-    SetPermissions, SetTags, Target, Unbind,
+    Bind, Bootstrap, ClearPermissions, ClearTopicPermissions, Command, ConnectionId, DeclareExchange, DeclareQueue,
+    DeleteExchange, DeleteParameter, DeletePolicy, HashAlgorithm, Home, NodeGone, PasswordHash, Permissions,
+    PutGlobalParameter, PutParameter, PutPolicy, PutUser, PutVhost, QueueType, SetPassword, SetPermissions, SetTags,
+    SetTopicPermissions, SetUserLimit, SetVhostLimit, Target, TopicPermissions, Unbind, UserLimit, VhostLimit,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use types::{FieldTable, FieldValue, GroupId, NodeId, QueueId, ShortStr};
@@ -24,6 +25,8 @@ pub(crate) fn commands(max: usize) -> impl Strategy<Value = Vec<Command>> {
 pub(crate) fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         1 => administration(),
+        1 => limits_and_parameters(),
+        3 => policy(),
         1 => vhost_name().prop_map(|vhost| Command::DeleteVhost { vhost }),
         4 => declare_exchange().prop_map(Command::DeclareExchange),
         2 => (vhost_name(), exchange_name(), any::<bool>())
@@ -50,10 +53,13 @@ fn administration() -> impl Strategy<Value = Command> {
     let pattern = || select(vec!["", ".*", "^a"]).prop_map(str::to_owned);
     let description = option::of(select(vec!["", "text"]).prop_map(str::to_owned));
     let queue_type = option::of(select(vec![QueueType::Classic, QueueType::Quorum]));
+    let flag = || option::of(any::<bool>());
     prop_oneof![
-        (vhost_name(), description, queue_type).prop_map(|(vhost, description, default_queue_type)| {
-            Command::PutVhost(PutVhost { vhost, description, default_queue_type })
-        }),
+        (vhost_name(), description, option::of(tags()), queue_type, flag(), flag()).prop_map(
+            |(vhost, description, tags, default_queue_type, tracing, protected)| {
+                Command::PutVhost(PutVhost { vhost, description, tags, default_queue_type, tracing, protected })
+            }
+        ),
         (user(), option::of(password()), tags()).prop_map(|(user, password, tags)| Command::PutUser(PutUser {
             user,
             password,
@@ -71,8 +77,80 @@ fn administration() -> impl Strategy<Value = Command> {
     ]
 }
 
+fn limits_and_parameters() -> impl Strategy<Value = Command> {
+    let user = || names(&["guest", "u"]);
+    let limit = || option::of(-1..6_i64);
+    let pattern = || select(vec!["", ".*", "^{username}"]).prop_map(str::to_owned);
+    let json = || select(vec!["3", "12", "\"text\"", "{\"a\":[1]}"]).prop_map(str::to_owned);
+    let component = || names(&["shovel", "vhost-limits"]);
+    let parameter = || names(&["a", "b"]);
+    let global = || names(&["cluster_name", "cluster_queue_limit", "cluster_exchange_limit", "vhost_max"]);
+    prop_oneof![
+        (vhost_name(), select(VhostLimit::ALL.to_vec()), limit())
+            .prop_map(|(vhost, limit, value)| Command::SetVhostLimit(SetVhostLimit { vhost, limit, value })),
+        (user(), select(UserLimit::ALL.to_vec()), limit())
+            .prop_map(|(user, limit, value)| Command::SetUserLimit(SetUserLimit { user, limit, value })),
+        (user(), vhost_name(), exchange_name(), pattern(), pattern()).prop_map(
+            |(user, vhost, exchange, write, read)| {
+                let permissions = TopicPermissions { write, read };
+                Command::SetTopicPermissions(SetTopicPermissions { user, vhost, exchange, permissions })
+            }
+        ),
+        (user(), vhost_name(), option::of(exchange_name())).prop_map(|(user, vhost, exchange)| {
+            Command::ClearTopicPermissions(ClearTopicPermissions { user, vhost, exchange })
+        }),
+        (vhost_name(), component(), parameter(), json()).prop_map(|(vhost, component, name, value)| {
+            Command::PutParameter(PutParameter { vhost, component, name, value })
+        }),
+        (vhost_name(), component(), parameter()).prop_map(|(vhost, component, name)| {
+            Command::DeleteParameter(DeleteParameter { vhost, component, name })
+        }),
+        (global(), json()).prop_map(|(name, value)| Command::PutGlobalParameter(PutGlobalParameter { name, value })),
+        global().prop_map(|name| Command::DeleteGlobalParameter { name }),
+    ]
+}
+
+fn policy() -> impl Strategy<Value = Command> {
+    let name = || names(&["one", "two"]);
+    let pattern = select(vec!["", "^[ap]", "^amq", "q|b", "("]).prop_map(str::to_owned);
+    let apply_to = names(&["", "all", "exchanges", "queues", "classic_queues", "quorum_queues", "streams", "wrong"]);
+    let number = |key: &'static str| (names(&[key]), (-1..20_i64).prop_map(FieldValue::I64)).boxed();
+    let word = |key: &'static str, word: &'static str| {
+        (names(&[key]), Just(FieldValue::LongStr(Bytes::from_static(word.as_bytes())))).boxed()
+    };
+    let setting = prop_oneof![
+        number("message-ttl"),
+        number("max-length"),
+        number("delivery-limit"),
+        number("unheard-of"),
+        word("overflow", "reject-publish"),
+        word("alternate-exchange", "a"),
+        word("alternate-exchange", "b"),
+        word("dead-letter-exchange", "c"),
+    ];
+    prop_oneof![
+        3 => (vhost_name(), name(), pattern, apply_to, -1..2_i64, vec(setting, 0..3), any::<bool>()).prop_map(
+            |(vhost, name, pattern, apply_to, priority, definition, operator)| {
+                let definition = FieldTable(definition);
+                Command::PutPolicy(PutPolicy { vhost, name, pattern, priority, apply_to, definition, operator })
+            }
+        ),
+        1 => (vhost_name(), name(), any::<bool>())
+            .prop_map(|(vhost, name, operator)| Command::DeletePolicy(DeletePolicy { vhost, name, operator })),
+    ]
+}
+
 fn declare_exchange() -> impl Strategy<Value = DeclareExchange> {
-    let kind = names(&["direct", "fanout", "topic", "headers", "x-none"]);
+    let kind = names(&[
+        "direct",
+        "fanout",
+        "topic",
+        "headers",
+        "x-consistent-hash",
+        "x-local-random",
+        "x-delayed-message",
+        "x-none",
+    ]);
     (vhost_name(), exchange_name(), kind, any::<bool>(), any::<bool>(), any::<bool>(), arguments()).prop_map(
         |(vhost, name, kind, durable, auto_delete, internal, arguments)| DeclareExchange {
             vhost,
@@ -110,7 +188,7 @@ fn declare_queue() -> impl Strategy<Value = DeclareQueue> {
 fn bind() -> impl Strategy<Value = Bind> {
     let target =
         prop_oneof![3 => queue_name().prop_map(Target::Queue), 2 => exchange_name().prop_map(Target::Exchange)];
-    let key = names(&["", "k", "a.#"]);
+    let key = names(&["", "k", "a.#", "3"]);
     (vhost_name(), exchange_name(), target, key, arguments(), connection()).prop_map(
         |(vhost, source, destination, routing_key, arguments, connection)| Bind {
             vhost,
@@ -154,13 +232,13 @@ fn password() -> impl Strategy<Value = PasswordHash> {
 }
 
 fn arguments() -> impl Strategy<Value = FieldTable> {
-    let name = names(&["x-queue-type", "x-max-length", "alternate-exchange", "x-match", "other"]);
+    let name = names(&["x-queue-type", "x-max-length", "alternate-exchange", "x-match", "x-delayed-type", "other"]);
     prop_oneof![3 => Just(FieldTable::default()), 2 => vec((name, value()), 0..3).prop_map(FieldTable)]
 }
 
 /// Any value but floats that are not numbers, which are equal to nothing.
 pub(crate) fn value() -> impl Strategy<Value = FieldValue> {
-    let text = select(vec!["classic", "quorum", "all", "any", "a", ""]);
+    let text = select(vec!["classic", "quorum", "all", "any", "topic", "a", ""]);
     let leaf = prop_oneof![
         4 => text.prop_map(|text| FieldValue::LongStr(Bytes::from_static(text.as_bytes()))),
         2 => (-1..3_i32).prop_map(FieldValue::I32),

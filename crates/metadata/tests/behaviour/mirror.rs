@@ -11,7 +11,8 @@ type Name = (ShortStr, ShortStr);
 pub(crate) struct Mirror {
     vhosts: BTreeSet<ShortStr>,
     users: BTreeSet<ShortStr>,
-    exchanges: BTreeSet<Name>,
+    /// With their alternates.
+    exchanges: BTreeMap<Name, Option<ShortStr>>,
     queues: BTreeMap<Name, (QueueId, GroupId)>,
     bindings: Vec<Binding>,
     /// Exchanges from which a binding once started.
@@ -26,23 +27,34 @@ impl Mirror {
             Event::VhostChanged { vhost } => assert!(self.vhosts.contains(&vhost)),
             Event::VhostDeleted { vhost } => {
                 assert!(self.vhosts.remove(&vhost));
-                assert!(self.exchanges.iter().all(|(v, _)| *v != vhost), "its exchanges go before it");
+                assert!(self.exchanges.keys().all(|(v, _)| *v != vhost), "its exchanges go before it");
                 assert!(self.queues.keys().all(|(v, _)| *v != vhost), "its queues go before it");
             }
             Event::UserChanged { user } => drop(self.users.insert(user)),
             Event::UserDeleted { user } => assert!(self.users.remove(&user)),
-            Event::PermissionsChanged { user, vhost } => {
+            Event::PermissionsChanged { user, vhost } | Event::TopicPermissionsChanged { user, vhost } => {
                 assert!(self.users.contains(&user) && self.vhosts.contains(&vhost));
             }
-            Event::ExchangeDeclared { vhost, name, .. } => {
+            Event::PolicyChanged { vhost, .. } | Event::ParameterChanged { vhost, .. } => {
                 assert!(self.vhosts.contains(&vhost));
-                assert!(self.exchanges.insert((vhost, name)));
+            }
+            Event::GlobalParameterChanged { .. } => {}
+            Event::ExchangeDeclared { vhost, name, alternate, .. } => {
+                assert!(self.vhosts.contains(&vhost));
+                assert_eq!(self.exchanges.insert((vhost, name), alternate), None);
+            }
+            Event::ExchangeChanged { vhost, name, alternate } => {
+                let before = self.exchanges.insert((vhost, name), alternate.clone());
+                assert!(before.expect("it was declared") != alternate);
+            }
+            Event::QueueSettingsChanged { queue, group } => {
+                assert!(self.queues.values().any(|there| *there == (queue, group)));
             }
             Event::ExchangeDeleted { vhost, name } => {
                 assert!(self.bindings.iter().all(|b| b.vhost != vhost || b.source != name), "unbound before it goes");
                 self.assert_unbound(&vhost, &Destination::Exchange(name.clone()));
                 let key = (vhost, name);
-                assert!(self.exchanges.remove(&key));
+                assert!(self.exchanges.remove(&key).is_some());
                 self.were_used.remove(&key);
             }
             Event::QueueDeclared { vhost, name, queue, group } => {
@@ -62,11 +74,11 @@ impl Mirror {
     }
 
     fn bind(&mut self, binding: Binding) {
-        assert!(self.exchanges.contains(&(binding.vhost.clone(), binding.source.clone())));
+        assert!(self.exchanges.contains_key(&(binding.vhost.clone(), binding.source.clone())));
         match &binding.destination {
             Destination::Queue(id) => assert!(self.queues.values().any(|(queue, _)| queue == id)),
             Destination::Exchange(name) => {
-                assert!(self.exchanges.contains(&(binding.vhost.clone(), name.clone())));
+                assert!(self.exchanges.contains_key(&(binding.vhost.clone(), name.clone())));
             }
         }
         self.were_used.insert((binding.vhost.clone(), binding.source.clone()));
@@ -85,7 +97,7 @@ impl Mirror {
         assert_eq!(self.exchanges.len(), machine.counts().exchanges);
         for exchange in machine.vhosts().flat_map(|vhost| machine.exchanges(vhost.name.as_bytes())) {
             let key = (exchange.vhost.clone(), exchange.name.clone());
-            assert!(self.exchanges.contains(&key));
+            assert_eq!(self.exchanges.get(&key), Some(&machine.effective_exchange(exchange).alternate));
             let is_used = machine.bindings_from(key.0.as_bytes(), &key.1).next().is_some();
             assert!(
                 is_used || !exchange.auto_delete || !self.were_used.contains(&key),

@@ -1,8 +1,8 @@
 //! What holds for all sequences of commands.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use metadata::{Command, Machine, Record, Reply, RestoreError};
+use metadata::{Command, Event, Machine, Record, Reply, RestoreError};
 use proptest::prelude::*;
 use types::{GroupId, NodeId, Timestamp};
 
@@ -44,6 +44,25 @@ proptest! {
                 mirror.follow(event);
             }
             mirror.assert_is(&machine);
+        }
+    }
+
+    #[test]
+    fn events_tell_of_the_queues_whose_settings_changed_and_of_no_others(commands in commands(60)) {
+        let mut machine = Machine::new();
+        for (at, command) in (1..).zip(&commands) {
+            let before: BTreeMap<_, _> =
+                machine.queues().map(|queue| (queue.id, machine.effective_queue(queue))).collect();
+            let (_, events) = machine.apply(command, Timestamp(at));
+            let told: BTreeSet<_> = events.iter().filter_map(|event| match event {
+                Event::QueueSettingsChanged { queue, .. } => Some(*queue),
+                _ => None,
+            }).collect();
+            let changed: BTreeSet<_> = machine.queues().filter(|queue| {
+                let now = machine.effective_queue(queue);
+                before.get(&queue.id).is_some_and(|before| !before.has_same_effect(&now))
+            }).map(|queue| queue.id).collect();
+            prop_assert_eq!(told, changed);
         }
     }
 

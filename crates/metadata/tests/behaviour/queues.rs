@@ -116,7 +116,7 @@ fn arguments_are_checked_before_a_queue_is_made() {
 #[test]
 fn the_vhosts_default_type_fills_in_where_it_can_apply() {
     let mut world = World::new();
-    let vhost = PutVhost { vhost: VHOST, description: None, default_queue_type: Some(QueueType::Quorum) };
+    let vhost = PutVhost { vhost: VHOST, default_queue_type: Some(QueueType::Quorum), ..PutVhost::default() };
     world.apply(Command::PutVhost(vhost));
     let plain = world.declare(queue("plain"));
     assert_eq!(world.machine.queue_by_id(plain).unwrap().declared_type, QueueType::Quorum);

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use metadata::{
     Bind, Bootstrap, Change, Command, ConnectionId, DeclareExchange, DeclareQueue, DeleteExchange, Event,
-    HashAlgorithm, Home, Machine, NodeGone, PasswordHash, Refusal, Reply, Target, Unbind,
+    HashAlgorithm, Home, Machine, NodeGone, PasswordHash, QueueSettings, Refusal, Reply, Target, Unbind,
 };
 use types::{FieldTable, FieldValue, GroupId, NodeId, QueueId, ShortStr, Timestamp};
 
@@ -174,6 +174,12 @@ impl World {
         self.machine.queue(b"/", name.as_bytes()).is_some()
     }
 
+    /// What is in force for a queue that is there.
+    pub(crate) fn settings(&self, queue: &str) -> QueueSettings {
+        let queue = self.machine.queue(b"/", queue.as_bytes()).expect("it was declared");
+        self.machine.effective_queue(queue)
+    }
+
     /// What happened, in words.
     pub(crate) fn story(&self) -> Vec<String> {
         self.events.iter().map(word).collect()
@@ -199,6 +205,16 @@ fn word(event: &Event) -> String {
         Event::ExchangeDeleted { name, .. } => format!("-exchange {name}"),
         Event::QueueDeclared { name, queue, .. } => format!("+queue {name} {queue}"),
         Event::QueueDeleted { name, queue, .. } => format!("-queue {name} {queue}"),
+        Event::ExchangeChanged { name, alternate, .. } => match alternate {
+            Some(alternate) => format!("~exchange {name} {alternate}"),
+            None => format!("~exchange {name}"),
+        },
+        Event::QueueSettingsChanged { queue, .. } => format!("~queue {queue}"),
+        Event::TopicPermissionsChanged { user, vhost } => format!("~topics {user} {vhost}"),
+        Event::PolicyChanged { name, operator: false, .. } => format!("~policy {name}"),
+        Event::PolicyChanged { name, operator: true, .. } => format!("~operator policy {name}"),
+        Event::ParameterChanged { component, name, .. } => format!("~parameter {component} {name}"),
+        Event::GlobalParameterChanged { name } => format!("~global parameter {name}"),
         Event::Bound(binding) => format!("+binding {} {}", binding.source, binding.routing_key),
         Event::Unbound(binding) => format!("-binding {} {}", binding.source, binding.routing_key),
     }

@@ -8,7 +8,7 @@ use metadata::{
 use types::{GroupId, QueueId, ShortStr};
 
 use super::{
-    fields,
+    administration as admin, fields,
     names::{
         connection_from_wire, connection_to_wire, home_from_wire, home_to_wire, name, names_from_wire, names_to_wire,
         password_from_wire, password_to_wire, queue_type_from_wire, queue_type_to_wire, some_password,
@@ -26,16 +26,14 @@ pub(super) fn to_wire(command: &Command) -> W {
             user: c.user.bytes(),
             password: Some(password_to_wire(&c.password)),
         }),
-        Command::PutVhost(c) => W::PutVhost(wire::PutVhost {
-            vhost: c.vhost.bytes(),
-            description: c.description.clone(),
-            default_queue_type: queue_type_to_wire(c.default_queue_type),
-        }),
+        Command::PutVhost(c) => W::PutVhost(put_vhost_to_wire(c)),
         Command::DeleteVhost { vhost } => W::DeleteVhost(wire::Name { name: vhost.bytes() }),
         Command::PutUser(c) => W::PutUser(wire::PutUser {
             user: c.user.bytes(),
             password: c.password.as_ref().map(password_to_wire),
             tags: names_to_wire(&c.tags),
+            max_connections: None,
+            max_channels: None,
         }),
         Command::DeleteUser { user } => W::DeleteUser(wire::Name { name: user.bytes() }),
         Command::SetPassword(c) => W::SetPassword(wire::SetPassword {
@@ -61,6 +59,27 @@ pub(super) fn to_wire(command: &Command) -> W {
         Command::NodeGone(c) => {
             W::NodeGone(wire::NodeGone { home: Some(home_to_wire(c.home)), heir: c.heir.map(home_to_wire) })
         }
+        Command::PutPolicy(c) => W::PutPolicy(admin::policy_to_wire(c)),
+        Command::DeletePolicy(c) => W::DeletePolicy(admin::delete_policy_to_wire(c)),
+        Command::SetVhostLimit(c) => W::SetVhostLimit(admin::vhost_limit_to_wire(c)),
+        Command::SetUserLimit(c) => W::SetUserLimit(admin::user_limit_to_wire(c)),
+        Command::SetTopicPermissions(c) => W::SetTopicPermissions(admin::topic_permissions_to_wire(c)),
+        Command::ClearTopicPermissions(c) => W::ClearTopicPermissions(admin::clear_topic_permissions_to_wire(c)),
+        Command::PutParameter(c) => W::PutParameter(admin::parameter_to_wire(c)),
+        Command::DeleteParameter(c) => W::DeleteParameter(admin::delete_parameter_to_wire(c)),
+        Command::PutGlobalParameter(c) => W::PutGlobalParameter(admin::global_parameter_to_wire(c)),
+        Command::DeleteGlobalParameter { name } => W::DeleteGlobalParameter(wire::Name { name: name.bytes() }),
+    }
+}
+
+fn put_vhost_to_wire(c: &PutVhost) -> wire::PutVhost {
+    wire::PutVhost {
+        vhost: c.vhost.bytes(),
+        description: c.description.clone(),
+        default_queue_type: queue_type_to_wire(c.default_queue_type),
+        tags: c.tags.as_deref().map(|tags| wire::Names { names: names_to_wire(tags) }),
+        tracing: c.tracing,
+        protected: c.protected,
     }
 }
 
@@ -140,11 +159,7 @@ fn read(command: W) -> Option<Command> {
             user: name(c.user)?,
             password: password_from_wire(c.password?)?,
         }),
-        W::PutVhost(c) => Command::PutVhost(PutVhost {
-            vhost: name(c.vhost)?,
-            description: c.description,
-            default_queue_type: queue_type_from_wire(c.default_queue_type)?,
-        }),
+        W::PutVhost(c) => Command::PutVhost(put_vhost(c)?),
         W::DeleteVhost(c) => Command::DeleteVhost { vhost: name(c.name)? },
         W::PutUser(c) => Command::PutUser(PutUser {
             user: name(c.user)?,
@@ -178,6 +193,31 @@ fn read(command: W) -> Option<Command> {
         W::NodeGone(c) => {
             Command::NodeGone(NodeGone { home: home_from_wire(c.home?), heir: c.heir.map(home_from_wire) })
         }
+        W::PutPolicy(c) => Command::PutPolicy(admin::policy_from_wire(c)?),
+        W::DeletePolicy(c) => Command::DeletePolicy(admin::delete_policy_from_wire(c)?),
+        W::SetVhostLimit(c) => Command::SetVhostLimit(admin::vhost_limit_from_wire(c)?),
+        W::SetUserLimit(c) => Command::SetUserLimit(admin::user_limit_from_wire(c)?),
+        W::SetTopicPermissions(c) => Command::SetTopicPermissions(admin::topic_permissions_from_wire(c)?),
+        W::ClearTopicPermissions(c) => Command::ClearTopicPermissions(admin::clear_topic_permissions_from_wire(c)?),
+        W::PutParameter(c) => Command::PutParameter(admin::parameter_from_wire(c)?),
+        W::DeleteParameter(c) => Command::DeleteParameter(admin::delete_parameter_from_wire(c)?),
+        W::PutGlobalParameter(c) => Command::PutGlobalParameter(admin::global_parameter_from_wire(c)?),
+        W::DeleteGlobalParameter(c) => Command::DeleteGlobalParameter { name: name(c.name)? },
+    })
+}
+
+fn put_vhost(c: wire::PutVhost) -> Option<PutVhost> {
+    let tags = match c.tags {
+        None => None,
+        Some(tags) => Some(names_from_wire(tags.names)?),
+    };
+    Some(PutVhost {
+        vhost: name(c.vhost)?,
+        description: c.description,
+        tags,
+        default_queue_type: queue_type_from_wire(c.default_queue_type)?,
+        tracing: c.tracing,
+        protected: c.protected,
     })
 }
 
