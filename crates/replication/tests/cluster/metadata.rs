@@ -8,7 +8,7 @@ use crate::{cluster::Cluster, recorder::until};
 
 fn put(vhost: &str) -> Command {
     let vhost = ShortStr::copy_from(vhost).unwrap();
-    Command::PutVhost(PutVhost { vhost, description: None, default_queue_type: None })
+    Command::PutVhost(PutVhost { vhost, ..PutVhost::default() })
 }
 
 #[test]
