@@ -78,15 +78,15 @@ pub enum DeadLetterStrategy {
     AtLeastOnce,
 }
 
-/// How messages that come back wait: the lesser of `max_ms` and `min_ms` times the number of deliveries.
+/// How messages that come back wait: `min_ms` times the number of deliveries, at most `max_ms`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DelayedRetry {
     /// Which of them.
     pub kind: DelayedRetryKind,
     /// Unit: milliseconds. Not zero.
     pub min_ms: u64,
-    /// Unit: milliseconds.
-    pub max_ms: u64,
+    /// Unit: milliseconds. `None`: no bound.
+    pub max_ms: Option<u64>,
 }
 
 /// Which of the messages that come back wait.
@@ -134,8 +134,7 @@ impl QueueSettings {
 }
 
 pub(crate) fn exchange_settings(exchange: &Exchange, applied: Option<&AppliedPolicies>) -> ExchangeSettings {
-    let policy = applied.and_then(|applied| applied.policy.as_ref());
-    let by_policy = || match policy?.value(ALTERNATE)? {
+    let by_policy = || match applied?.value(ALTERNATE)? {
         FieldValue::LongStr(name) => ShortStr::from_bytes(name.clone()).ok(),
         _ => None,
     };

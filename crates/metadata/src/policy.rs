@@ -3,7 +3,10 @@
 //! At most one policy and one operator policy apply to an exchange or queue: those of the highest priority, and of the first
 //! name among equals. How the two and the declared arguments come together is in `effective`.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use types::{FieldTable, FieldValue, ShortStr};
 
@@ -11,7 +14,7 @@ use crate::{Pattern, QueueType};
 
 mod definition;
 
-pub(crate) use definition::check as check_definition;
+pub(crate) use definition::{check as check_definition, delivery_limit_of_two};
 
 /// A policy, or an operator policy.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,6 +136,27 @@ impl AppliedPolicies {
     /// The name of the operator policy, for listings.
     pub fn operator_name(&self) -> Option<&ShortStr> {
         self.operator.as_ref().map(|policy| &policy.name)
+    }
+
+    /// The value of a setting that is in force by the policies together.
+    pub fn value(&self, key: &str) -> Option<&FieldValue> {
+        let policy = self.policy.as_deref().and_then(|policy| policy.value(key));
+        let operator = self.operator.as_deref().and_then(|policy| policy.value(key));
+        match (policy, operator) {
+            (Some(policy), Some(operator)) => Some(definition::merged(key, policy, operator)),
+            (one, None) | (None, one) => one,
+        }
+    }
+
+    /// All settings that are in force by the policies together, by key, for listings.
+    pub fn effective_definition(&self) -> FieldTable {
+        let policies = [&self.policy, &self.operator].into_iter().flatten();
+        let keys: BTreeSet<_> = policies.flat_map(|policy| policy.definition.0.iter().map(|(key, _)| key)).collect();
+        let of = |key: &ShortStr| {
+            let value = self.value(std::str::from_utf8(key.as_bytes()).ok()?)?;
+            Some((key.clone(), value.clone()))
+        };
+        FieldTable(keys.into_iter().filter_map(of).collect())
     }
 
     pub(crate) fn of(&self, operator: bool) -> Option<&Arc<Policy>> {

@@ -6,7 +6,7 @@ use super::{
     DeadLetterStrategy, DelayedRetry, DelayedRetryKind, LeaderLocator, Overflow, QueueSettings,
     sources::{Names, Rule, Sources, Winner},
 };
-use crate::{AppliedPolicies, Queue, QueueType, arguments::EXPIRY_MS_MAX};
+use crate::{AppliedPolicies, Queue, QueueType, arguments::EXPIRY_MS_MAX, policy::delivery_limit_of_two};
 
 const MESSAGE_TTL: Names = Names("x-message-ttl", "message-ttl");
 const EXPIRES: Names = Names("x-expires", "expires");
@@ -111,11 +111,6 @@ fn delivery_limit(sources: &Sources<'_>, declared_type: QueueType) -> Option<u32
     if limit < 0 { None } else { Some(u32::try_from(limit).unwrap_or(u32::MAX)) }
 }
 
-/// A negative limit is none, and then the other one counts.
-fn delivery_limit_of_two(a: i64, b: i64) -> i64 {
-    if a < 0 || b < 0 { a.max(b) } else { a.min(b) }
-}
-
 fn delayed_retry(sources: &Sources<'_>) -> Option<DelayedRetry> {
     let kind = match &sources.text(DELAYED_RETRY_TYPE, Winner::Policy)?[..] {
         b"all" => DelayedRetryKind::All,
@@ -124,8 +119,7 @@ fn delayed_retry(sources: &Sources<'_>) -> Option<DelayedRetry> {
         _ => return None,
     };
     let min_ms = milliseconds(sources, DELAYED_RETRY_MIN, i64::max).filter(|ms| *ms > 0)?;
-    let longest = u64::try_from(EXPIRY_MS_MAX).expect("it is not negative");
-    let max_ms = milliseconds(sources, DELAYED_RETRY_MAX, i64::min).unwrap_or(longest);
+    let max_ms = milliseconds(sources, DELAYED_RETRY_MAX, i64::min);
     Some(DelayedRetry { kind, min_ms, max_ms })
 }
 

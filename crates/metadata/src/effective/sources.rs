@@ -3,21 +3,20 @@
 use bytes::Bytes;
 use types::{FieldTable, FieldValue};
 
-use crate::{AppliedPolicies, Policy};
+use crate::AppliedPolicies;
 
 /// A queue's arguments and policies.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sources<'a> {
     arguments: &'a FieldTable,
-    policy: Option<&'a Policy>,
-    operator: Option<&'a Policy>,
+    policies: Option<&'a AppliedPolicies>,
 }
 
 /// The names of a setting: as an argument, and in policies.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Names(pub(super) &'static str, pub(super) &'static str);
 
-/// Which of two values is in force: the operator policy's comes second to the policy's, the argument's to both.
+/// Which of two numbers is in force: the policies', or the argument's, which comes second.
 pub(super) type Rule = fn(i64, i64) -> i64;
 
 /// Who wins where an argument and a policy name a word.
@@ -28,23 +27,21 @@ pub(super) enum Winner {
 }
 
 impl<'a> Sources<'a> {
-    pub(super) fn new(arguments: &'a FieldTable, applied: Option<&'a AppliedPolicies>) -> Self {
-        Sources {
-            arguments,
-            policy: applied.and_then(|applied| applied.policy.as_deref()),
-            operator: applied.and_then(|applied| applied.operator.as_deref()),
-        }
+    pub(super) fn new(arguments: &'a FieldTable, policies: Option<&'a AppliedPolicies>) -> Self {
+        Sources { arguments, policies }
     }
 
     pub(super) fn number(&self, names: Names, rule: Rule) -> Option<i64> {
-        let of = |policy: Option<&Policy>| policy?.value(names.1)?.as_i64();
-        let by_policies = merge(of(self.policy), of(self.operator), rule);
-        merge(by_policies, self.arguments.get(names.0).and_then(FieldValue::as_i64), rule)
+        let by_policies = self.policies.and_then(|policies| policies.value(names.1)?.as_i64());
+        let by_argument = self.arguments.get(names.0).and_then(FieldValue::as_i64);
+        match (by_policies, by_argument) {
+            (Some(a), Some(b)) => Some(rule(a, b)),
+            (one, None) | (None, one) => one,
+        }
     }
 
     pub(super) fn text(&self, names: Names, winner: Winner) -> Option<&'a Bytes> {
-        let of = |policy: Option<&'a Policy>| text(policy?.value(names.1)?);
-        let by_policies = of(self.operator).or_else(|| of(self.policy));
+        let by_policies = self.policies.and_then(|policies| text(policies.value(names.1)?));
         let by_argument = self.arguments.get(names.0).and_then(text);
         match winner {
             Winner::Argument => by_argument.or(by_policies),
@@ -62,12 +59,5 @@ fn text(value: &FieldValue) -> Option<&Bytes> {
     match value {
         FieldValue::LongStr(text) => Some(text),
         _ => None,
-    }
-}
-
-fn merge(a: Option<i64>, b: Option<i64>, rule: Rule) -> Option<i64> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(rule(a, b)),
-        (one, None) | (None, one) => one,
     }
 }

@@ -9,47 +9,63 @@ use types::{FieldTable, FieldValue};
 
 type Check = fn(&FieldValue) -> bool;
 
-/// A key, whether operator policies may have it too, what its values are, and what is said of others.
-struct Key(&'static str, bool, Check, &'static str);
+/// A key, which of a policy's and an operator policy's values is in force (where operator policies may have it), what its
+/// values are, and what is said of others.
+struct Key(&'static str, Option<Merge>, Check, &'static str);
+
+/// Which of a policy's and an operator policy's values is in force.
+#[derive(Clone, Copy, Debug)]
+enum Merge {
+    Least,
+    Greatest,
+    /// The least, but a negative one is none.
+    DeliveryLimit,
+    Operators,
+}
+
+const LEAST: Option<Merge> = Some(Merge::Least);
+const GREATEST: Option<Merge> = Some(Merge::Greatest);
+const DELIVERY_LIMIT: Option<Merge> = Some(Merge::DeliveryLimit);
+const OPERATORS: Option<Merge> = Some(Merge::Operators);
 
 const KEYS: [Key; 37] = [
-    Key("alternate-exchange", false, is_text, "is not a valid alternate exchange name"),
-    Key("dead-letter-exchange", false, is_text, "is not a valid dead letter exchange name"),
-    Key("dead-letter-routing-key", false, is_text, "is not a valid dead letter routing key"),
-    Key("dead-letter-strategy", false, is_strategy, "is not a valid dead letter strategy"),
-    Key("message-ttl", true, is_not_negative, "is not a valid message TTL"),
-    Key("expires", true, is_positive, "is not a valid queue expiry"),
-    Key("max-length", true, is_not_negative, "is not a valid maximum length"),
-    Key("max-length-bytes", true, is_not_negative, "is not a valid maximum length in bytes"),
-    Key("max-in-memory-length", true, is_not_negative, "is not a valid maximum memory in bytes"),
-    Key("max-in-memory-bytes", true, is_not_negative, "is not a valid maximum memory in bytes"),
-    Key("overflow", true, is_overflow, "is not a valid overflow value"),
-    Key("delivery-limit", true, is_integer, "is not a valid delivery limit"),
-    Key("consumer-timeout", false, is_not_negative, "is not a valid consumer timeout"),
-    Key("consumer-disconnected-timeout", false, is_not_negative, "is not a valid consumer disconnected timeout"),
-    Key("delayed-retry-type", true, is_retry_type, "is not a valid delayed retry type"),
-    Key("delayed-retry-min", true, is_not_negative, "is not a valid delayed retry minimum"),
-    Key("delayed-retry-max", true, is_not_negative, "is not a valid delayed retry maximum"),
-    Key("queue-leader-locator", false, is_locator, "is not a valid queue leader locator value"),
-    Key("target-group-size", true, is_positive, "is not a valid target group size"),
-    Key("initial-cluster-size", false, is_not_negative, "is not a valid cluster size"),
-    Key("queue-mode", false, is_mode, "is not a valid queue-mode value"),
-    Key("queue-version", true, is_version, "is not a valid queue-version value"),
-    Key("queue-master-locator", false, is_text, "is not a valid queue master locator"),
-    Key("max-age", false, is_text, "is not a valid max age"),
-    Key("stream-max-segment-size-bytes", false, is_not_negative, "is not a valid segment size"),
-    Key("stream-filter-size-bytes", false, is_not_negative, "is not a valid filter size"),
-    Key("federation-upstream", false, is_text, "is not a valid federation upstream name"),
-    Key("federation-upstream-set", false, is_text, "is not a valid federation upstream set name"),
-    Key("federation-upstream-pattern", false, is_text, "is not a valid federation upstream pattern"),
-    Key("shards-per-node", false, is_not_negative, "is not a valid number of shards per node"),
-    Key("routing-key", false, is_text, "is not a valid routing key"),
-    Key("ha-mode", false, is_anything, ""),
-    Key("ha-params", false, is_anything, ""),
-    Key("ha-sync-mode", false, is_anything, ""),
-    Key("ha-sync-batch-size", false, is_anything, ""),
-    Key("ha-promote-on-shutdown", false, is_anything, ""),
-    Key("ha-promote-on-failure", false, is_anything, ""),
+    Key("alternate-exchange", None, is_text, "is not a valid alternate exchange name"),
+    Key("dead-letter-exchange", None, is_text, "is not a valid dead letter exchange name"),
+    Key("dead-letter-routing-key", None, is_text, "is not a valid dead letter routing key"),
+    Key("dead-letter-strategy", None, is_strategy, "is not a valid dead letter strategy"),
+    Key("message-ttl", LEAST, is_not_negative, "is not a valid message TTL"),
+    Key("expires", LEAST, is_positive, "is not a valid queue expiry"),
+    Key("max-length", LEAST, is_not_negative, "is not a valid maximum length"),
+    Key("max-length-bytes", LEAST, is_not_negative, "is not a valid maximum length in bytes"),
+    Key("max-in-memory-length", LEAST, is_not_negative, "is not a valid maximum memory in bytes"),
+    Key("max-in-memory-bytes", LEAST, is_not_negative, "is not a valid maximum memory in bytes"),
+    Key("overflow", OPERATORS, is_overflow, "is not a valid overflow value"),
+    Key("delivery-limit", DELIVERY_LIMIT, is_integer, "is not a valid delivery limit"),
+    Key("consumer-timeout", None, is_not_negative, "is not a valid consumer timeout"),
+    Key("consumer-disconnected-timeout", None, is_not_negative, "is not a valid consumer disconnected timeout"),
+    Key("delayed-retry-type", OPERATORS, is_retry_type, "is not a valid delayed retry type"),
+    Key("delayed-retry-min", GREATEST, is_not_negative, "is not a valid delayed retry minimum"),
+    Key("delayed-retry-max", LEAST, is_not_negative, "is not a valid delayed retry maximum"),
+    Key("queue-leader-locator", None, is_locator, "is not a valid queue leader locator value"),
+    Key("target-group-size", GREATEST, is_positive, "is not a valid target group size"),
+    Key("initial-cluster-size", None, is_not_negative, "is not a valid cluster size"),
+    Key("queue-mode", None, is_mode, "is not a valid queue-mode value"),
+    Key("queue-version", GREATEST, is_version, "is not a valid queue-version value"),
+    Key("queue-master-locator", None, is_text, "is not a valid queue master locator"),
+    Key("max-age", None, is_text, "is not a valid max age"),
+    Key("stream-max-segment-size-bytes", None, is_not_negative, "is not a valid segment size"),
+    Key("stream-filter-size-bytes", None, is_not_negative, "is not a valid filter size"),
+    Key("federation-upstream", None, is_text, "is not a valid federation upstream name"),
+    Key("federation-upstream-set", None, is_text, "is not a valid federation upstream set name"),
+    Key("federation-upstream-pattern", None, is_text, "is not a valid federation upstream pattern"),
+    Key("shards-per-node", None, is_not_negative, "is not a valid number of shards per node"),
+    Key("routing-key", None, is_text, "is not a valid routing key"),
+    Key("ha-mode", None, is_anything, ""),
+    Key("ha-params", None, is_anything, ""),
+    Key("ha-sync-mode", None, is_anything, ""),
+    Key("ha-sync-batch-size", None, is_anything, ""),
+    Key("ha-promote-on-shutdown", None, is_anything, ""),
+    Key("ha-promote-on-failure", None, is_anything, ""),
 ];
 
 /// What is wrong with a definition, in RabbitMQ's words.
@@ -63,7 +79,7 @@ pub(crate) fn check(definition: &FieldTable, operator: bool) -> Result<(), Strin
         if !seen.insert(name) {
             return Err(format!("[<<\"{name}\">>] duplicate keys not allowed"));
         }
-        let known = KEYS.iter().find(|key| name == key.0 && (key.1 || !operator));
+        let known = KEYS.iter().find(|key| name == key.0 && (key.1.is_some() || !operator));
         match known {
             None => unknown.push(format!("{{<<\"{name}\">>,{}}}", term(value))),
             Some(Key(_, _, is_valid, _)) if is_valid(value) => {}
@@ -74,6 +90,24 @@ pub(crate) fn check(definition: &FieldTable, operator: bool) -> Result<(), Strin
         return Ok(());
     }
     Err(format!("[{}] are not recognised policy settings", unknown.join(",")))
+}
+
+/// Which of the two values of a key is in force, when a policy and an operator policy have one.
+pub(crate) fn merged<'a>(key: &str, policy: &'a FieldValue, operator: &'a FieldValue) -> &'a FieldValue {
+    let merge = KEYS.iter().find(|known| known.0 == key).and_then(|known| known.1).unwrap_or(Merge::Operators);
+    let (Some(a), Some(b)) = (policy.as_i64(), operator.as_i64()) else { return operator };
+    let is_policys = match merge {
+        Merge::Least => a <= b,
+        Merge::Greatest => a >= b,
+        Merge::DeliveryLimit => delivery_limit_of_two(a, b) == a,
+        Merge::Operators => false,
+    };
+    if is_policys { policy } else { operator }
+}
+
+/// A negative limit is none, and then the other one counts.
+pub(crate) fn delivery_limit_of_two(a: i64, b: i64) -> i64 {
+    if a < 0 || b < 0 { a.max(b) } else { a.min(b) }
 }
 
 /// A JSON value as Erlang prints it.

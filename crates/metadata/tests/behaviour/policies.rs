@@ -166,6 +166,43 @@ fn an_operator_policy_of_the_same_name_is_another_one() {
 }
 
 #[test]
+fn the_definition_in_force_is_merged_from_both_policies() {
+    let mut world = World::new();
+    world.declare(queue("q"));
+    let number = FieldValue::I64;
+    let ordinary = [
+        ("message-ttl", number(5)),
+        ("delivery-limit", number(-1)),
+        ("overflow", text("drop-head")),
+        ("dead-letter-exchange", text("x")),
+        ("target-group-size", number(3)),
+        ("delayed-retry-max", number(9)),
+    ];
+    let operator = [
+        ("message-ttl", number(7)),
+        ("delivery-limit", number(4)),
+        ("overflow", text("reject-publish")),
+        ("target-group-size", number(5)),
+        ("delayed-retry-max", number(8)),
+        ("max-length", number(1)),
+    ];
+    put(&mut world, policy("p", "", &ordinary));
+    put(&mut world, PutPolicy { operator: true, ..policy("o", "", &operator) });
+    let applied = world.machine.applied_to_queue(world.machine.queue(b"/", b"q").unwrap()).unwrap();
+    let merged = table(&[
+        ("dead-letter-exchange", text("x")),
+        ("delayed-retry-max", number(8)),
+        ("delivery-limit", number(4)),
+        ("max-length", number(1)),
+        ("message-ttl", number(5)),
+        ("overflow", text("reject-publish")),
+        ("target-group-size", number(5)),
+    ]);
+    assert_eq!(applied.effective_definition(), merged);
+    assert_eq!((applied.policy_name(), applied.operator_name()), (Some(&s("p")), Some(&s("o"))));
+}
+
+#[test]
 fn a_queue_that_moves_to_an_heir_keeps_its_policy() {
     let mut world = World::new();
     put(&mut world, ttl("p", "", 5));

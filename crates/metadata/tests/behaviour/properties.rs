@@ -94,6 +94,21 @@ proptest! {
     }
 
     #[test]
+    fn applying_a_command_again_changes_nothing(commands in commands(60)) {
+        let mut machine = Machine::new();
+        for (at, command) in (1..).zip(&commands) {
+            machine.apply(command, Timestamp(at));
+            // A node that takes over from itself begins anew each time.
+            if matches!(command, Command::NodeGone(_)) {
+                continue;
+            }
+            let once = machine.clone();
+            let (_, events) = machine.apply(command, Timestamp(at));
+            prop_assert!(machine == once && events.is_empty(), "{:?}", command);
+        }
+    }
+
+    #[test]
     fn applying_a_declare_again_changes_nothing(commands in commands(40)) {
         let mut machine = Machine::new();
         for (at, command) in (1..).zip(&commands) {

@@ -177,13 +177,13 @@ fn delayed_retry_takes_the_greater_minimum_and_the_lesser_maximum() {
         policy: vec![("delayed-retry-min", number(20)), ("delayed-retry-max", number(300))],
         operator: vec![("delayed-retry-min", number(15)), ("delayed-retry-max", number(400))],
     };
-    let retry = DelayedRetry { kind: DelayedRetryKind::Failed, min_ms: 20, max_ms: 300 };
+    let retry = DelayedRetry { kind: DelayedRetryKind::Failed, min_ms: 20, max_ms: Some(300) };
     assert_eq!(given.settings().delayed_retry, Some(retry));
     let of = |fields: &[_]| policy(fields).settings().delayed_retry;
     assert_eq!(of(&[("delayed-retry-type", text("all"))]), None, "there is nothing to wait");
     assert_eq!(of(&[("delayed-retry-type", text("disabled")), ("delayed-retry-min", number(5))]), None);
     let all = of(&[("delayed-retry-type", text("all")), ("delayed-retry-min", number(5))]).unwrap();
-    assert_eq!((all.kind, all.min_ms), (DelayedRetryKind::All, 5));
+    assert_eq!(all, DelayedRetry { kind: DelayedRetryKind::All, min_ms: 5, max_ms: None });
     let returned = of(&[("delayed-retry-type", text("returned")), ("delayed-retry-min", number(5))]).unwrap();
     assert_eq!(returned.kind, DelayedRetryKind::Returned);
 }

@@ -273,6 +273,11 @@ fn the_alternate_is_asked_when_no_binding_matches() {
     world.bind_queue("spare", "", 2);
     assert_eq!(world.route("x", "k"), [1]);
     assert_eq!(world.route("x", "other"), [2]);
+    assert!(world.table.set_alternate(&s("/"), &s("x"), None));
+    assert_eq!(world.route("x", "other"), []);
+    assert!(world.table.set_alternate(&s("/"), &s("x"), Some(s("spare"))));
+    assert_eq!(world.route("x", "other"), [2]);
+    assert!(!world.table.set_alternate(&s("/"), &s("none"), None));
 }
 
 #[test]
