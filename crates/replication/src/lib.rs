@@ -21,6 +21,7 @@ mod meta;
 pub mod metrics;
 mod node;
 mod raft_types;
+mod settings;
 mod shard;
 mod state_machine;
 mod supervisor;
@@ -33,3 +34,4 @@ pub use api::{
 pub use config::{Config, Founder, Timers};
 pub use founding::{FoundingError, Identity};
 pub use node::{GroupStatus, Joined, Replication, StartError};
+pub use settings::queue_config;

@@ -20,6 +20,7 @@ use crate::{
     liveness::{Liveness, Verdict},
     machine::Machine,
     meta::{MetaMachine, MetaState},
+    settings::queue_config,
     shard::ShardMachine,
 };
 
@@ -190,12 +191,11 @@ impl Supervisor<ShardMachine> {
         let meta = self.meta.read();
         let next = meta.next_queue_id();
         let wanted: BTreeSet<QueueId> = meta.queues_in_group(self.group.id).map(|queue| queue.id).collect();
-        drop(meta);
         // A queue with a higher id than metadata has given out here is one that this node has not heard of yet.
         let gone = here.difference(&wanted).filter(|queue| **queue < next);
         let gone = gone.map(|queue| Command::DeleteQueue { queue: *queue, if_unused: false, if_empty: false });
         let new = wanted.difference(&here);
-        let new = new.map(|queue| Command::CreateQueue { queue: *queue, config: queue::QueueConfig::default() });
+        let new = new.map(|queue| Command::CreateQueue { queue: *queue, config: queue_config(&meta, *queue) });
         gone.chain(new).collect()
     }
 
