@@ -12,6 +12,10 @@
 //!                basic.publish         content header          body frame that completes it
 //!   Due:    Method ─────────▶ Header ────────────────▶ Body ───────────────────────────▶ Method
 //!                               └────── of an empty body ──────────────────────────────────▲
+//!
+//! Tx:     Off ── tx.select ──▶ Open ── tx.commit ──▶ Committing
+//!                              │  ▲ ▲                    │
+//!                  tx.rollback └──┘ └──── commit-ok ─────┘
 //! ```
 //!
 //! The end of the connection removes all channels. A session lasts as long as its channel is `Open`.
@@ -48,6 +52,19 @@ pub(crate) struct Session {
     pub(crate) held: Held,
     /// In confirm mode.
     pub(crate) confirms: Option<Box<Confirms>>,
+    pub(crate) tx: Tx,
+}
+
+/// Transactions on a channel. A channel that is in confirm mode never has any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Tx {
+    /// None was selected.
+    #[default]
+    Off,
+    /// What the client publishes and settles waits for its commit.
+    Open,
+    /// The broker has not answered the commit yet: nothing may come but the channel's close.
+    Committing,
 }
 
 /// What has to come next.
@@ -79,6 +96,14 @@ const CONTENT_HEADER_BYTES_MIN: usize = 12;
 
 impl Channel {
     /// The session, if the channel is open.
+    pub(crate) fn session(&self) -> Option<&Session> {
+        match self {
+            Channel::Open(session) => Some(session),
+            Channel::Closing => None,
+        }
+    }
+
+    /// The session, to be changed, if the channel is open.
     pub(crate) fn session_mut(&mut self) -> Option<&mut Session> {
         match self {
             Channel::Open(session) => Some(session),
@@ -118,7 +143,7 @@ impl Session {
             Ok(Due::Body(0)) => {
                 self.due = Due::Method;
                 let confirm_seq = self.confirms.as_mut().map(|confirms| confirms.number());
-                Ok(Some(self.message.finish(confirm_seq)))
+                Ok(Some(self.message.finish(confirm_seq, self.tx != Tx::Off)))
             }
             Ok(due) => {
                 self.due = due;
@@ -180,7 +205,7 @@ impl Message {
     }
 
     /// The message; nothing is left of it here.
-    fn finish(&mut self, confirm_seq: Option<u64>) -> Publish {
+    fn finish(&mut self, confirm_seq: Option<u64>, transactional: bool) -> Publish {
         Publish {
             exchange: mem::take(&mut self.exchange),
             routing_key: mem::take(&mut self.routing_key),
@@ -188,6 +213,7 @@ impl Message {
             properties: mem::take(&mut self.properties),
             body: self.body.finish(),
             confirm_seq,
+            transactional,
         }
     }
 }

@@ -22,6 +22,8 @@ pub struct Config {
     /// messages on all its channels). The connection is closed with 506 beyond that. Not applied below `message_bytes_max`.
     /// Unit: bytes.
     pub unfinished_bytes_max: u64,
+    /// How many deliveries a client may settle in one transaction; the channel is closed with 406 beyond that.
+    pub transaction_settlements_max: usize,
     /// How long a client may take from the first byte to `connection.open`. Unit: milliseconds.
     pub handshake_timeout_ms: u64,
     /// How long `connection.close-ok` is waited for, on either side. Unit: milliseconds.
@@ -41,6 +43,7 @@ impl Default for Config {
             mechanisms: "PLAIN AMQPLAIN".to_owned(),
             message_bytes_max: limits::MESSAGE_BYTES_MAX_DEFAULT,
             unfinished_bytes_max: 128 * 1024 * 1024,
+            transaction_settlements_max: 1_000_000,
             handshake_timeout_ms: 10_000,
             close_timeout_ms: 10_000,
         }

@@ -1,14 +1,15 @@
 //! The connection: what it holds, how bytes and time come in, how events and bytes go out.
 //!
 //! Frames are taken one by one when an event is polled, so that the broker has acted on one frame before the next is looked
-//! at. From here the reader goes to [`input`] (frames), [`handshake`] (channel zero), [`session`] (channels), [`answers`] (what
-//! the broker says), [`close`] (how it ends).
+//! at. From here the reader goes to [`input`] (frames), [`handshake`] (channel zero), [`session`] (channels),
+//! [`transaction`] (tx), [`answers`] (what the broker says), [`close`] (how it ends).
 
 mod answers;
 mod close;
 mod handshake;
 mod input;
 mod session;
+mod transaction;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -64,9 +65,8 @@ struct Unfinished {
 /// What the client says that it understands.
 #[derive(Clone, Copy, Debug, Default)]
 struct Capabilities {
-    authentication_failure_close: bool,
-    connection_blocked: bool,
-    consumer_cancel_notify: bool,
+    /// In the order of the names that are known.
+    known: [bool; 9],
 }
 
 /// `connection.blocked` is sent to publishers alone.
@@ -142,14 +142,16 @@ impl Connection {
     }
 
     /// The next event. To be polled until there is none after each of the `handle_` calls, and after `login_ok`, `challenge`,
-    /// `open_ok` and `release` too, since frames may have waited for them. Polling may also be put off, to process no more
+    /// `open_ok` `update_secret_ok` and `release` too, since
+    /// frames may have waited for them. Polling may also be put off, to process no more
     /// input for a while; no bytes should be handed in then.
     pub fn poll_event(&mut self) -> Option<Event> {
         while !self.events.is_ready() || self.next_frame_settles_too() {
             if self.read_frame() {
                 continue;
             }
-            if self.eof && self.phase != Phase::Closed {
+            // What waits behind a new secret came before the end.
+            if self.eof && !matches!(self.phase, Phase::Closed | Phase::SecretUpdating) {
                 self.close_at_once(CloseReason::Lost);
                 continue;
             }

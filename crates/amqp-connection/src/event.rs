@@ -33,6 +33,14 @@ pub enum Event {
         /// Its name.
         vhost: ShortStr,
     },
+    /// The client's credentials have changed (an OAuth token, as a rule). Answer: `update_secret_ok` or
+    /// `update_secret_refused`. No input is read until then.
+    UpdateSecret {
+        /// What the mechanism takes for a password from now on.
+        new_secret: Bytes,
+        /// Why the client changes it, for the log.
+        reason: ShortStr,
+    },
     /// A session begins. The client is answered by the connection.
     ChannelOpened {
         /// The channel's number.
@@ -44,8 +52,13 @@ pub enum Event {
         /// The channel's number; free for another session from now on.
         channel: u16,
     },
-    /// `exchange.*`, `queue.*`, `basic.qos`, `basic.consume`, `basic.cancel`, `basic.get`: the broker answers with `send`,
-    /// `get_ok`, `soft_error` or `hard_error`, unless the method says no-wait.
+    /// `exchange.*`, `queue.*`, `basic.qos`, `basic.consume`, `basic.cancel`, `basic.get`, `tx.commit`, `tx.rollback`: the
+    /// broker answers with `send`, `get_ok`, `soft_error` or `hard_error`, unless the method says no-wait.
+    ///
+    /// `tx.select` is answered by the connection. From then on publishes and settlements say that they are transactional: the
+    /// broker gathers them, does them at `tx.commit` (a settlement's messages are still the client's, and count as such, until
+    /// then) and drops them at `tx.rollback`, after which the client may settle the same deliveries again. Until the broker has
+    /// sent `tx.commit-ok`, or failed the channel, the client may say nothing else on it.
     Method {
         /// The channel.
         channel: u16,
@@ -67,6 +80,8 @@ pub enum Event {
         verb: Verb,
         /// Which.
         deliveries: SettledList,
+        /// It counts from the transaction's commit on.
+        transactional: bool,
     },
     /// `basic.recover`: everything that the channel holds goes back to its queues. It is not held any more.
     Recover {
@@ -97,6 +112,8 @@ pub struct Publish {
     pub body: Body,
     /// In confirm mode, the number to give to `confirm` (from 1, without gap).
     pub confirm_seq: Option<u64>,
+    /// It counts from the transaction's commit on; its return, too, is sent then.
+    pub transactional: bool,
 }
 
 /// What becomes of messages that a client settles.
@@ -212,12 +229,16 @@ impl fmt::Debug for Event {
                 .finish_non_exhaustive(),
             Event::LoginResponse { .. } => f.debug_struct("LoginResponse").finish_non_exhaustive(),
             Event::Open { vhost } => f.debug_tuple("Open").field(vhost).finish(),
+            Event::UpdateSecret { reason, .. } => {
+                f.debug_struct("UpdateSecret").field("reason", reason).finish_non_exhaustive()
+            }
             Event::ChannelOpened { channel } => f.debug_tuple("ChannelOpened").field(channel).finish(),
             Event::ChannelClosed { channel } => f.debug_tuple("ChannelClosed").field(channel).finish(),
             Event::Method { channel, method } => f.debug_tuple("Method").field(channel).field(method).finish(),
             Event::Publish { channel, publish } => f.debug_tuple("Publish").field(channel).field(publish).finish(),
-            Event::Settle { channel, verb, deliveries } => {
-                f.debug_tuple("Settle").field(channel).field(verb).field(&deliveries.as_slice()).finish()
+            Event::Settle { channel, verb, deliveries, transactional } => {
+                let deliveries = deliveries.as_slice();
+                f.debug_tuple("Settle").field(channel).field(verb).field(&deliveries).field(transactional).finish()
             }
             Event::Recover { channel, deliveries, has_reply } => {
                 f.debug_tuple("Recover").field(channel).field(&deliveries.as_slice()).field(has_reply).finish()
@@ -237,6 +258,7 @@ impl fmt::Debug for Publish {
             .field("properties_bytes", &self.properties.len())
             .field("body_bytes", &self.body.len())
             .field("confirm_seq", &self.confirm_seq)
+            .field("transactional", &self.transactional)
             .finish()
     }
 }

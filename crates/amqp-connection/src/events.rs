@@ -26,14 +26,17 @@ impl Events {
     }
 
     /// Adds a settlement, to the last event if that is one of the same kind.
-    pub(crate) fn push_settle(&mut self, channel: u16, verb: Verb, deliveries: SettledList) {
+    pub(crate) fn push_settle(&mut self, channel: u16, verb: Verb, deliveries: SettledList, transactional: bool) {
         match self.last_mut() {
-            Some(Event::Settle { channel: last_channel, verb: last_verb, deliveries: last })
-                if *last_channel == channel && *last_verb == verb =>
-            {
+            Some(Event::Settle {
+                channel: last_channel,
+                verb: last_verb,
+                deliveries: last,
+                transactional: last_tx,
+            }) if (*last_channel, *last_verb, *last_tx) == (channel, verb, transactional) => {
                 last.append(&deliveries);
             }
-            Some(_) | None => self.push(Event::Settle { channel, verb, deliveries }),
+            Some(_) | None => self.push(Event::Settle { channel, verb, deliveries, transactional }),
         }
     }
 

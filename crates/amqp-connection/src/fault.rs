@@ -162,7 +162,39 @@ impl Fault {
         Fault::new(ReplyCode::PreconditionFailed, format!("unknown delivery tag {tag}"))
     }
 
-    // The handshake (403, 503, 530).
+    // Transactions (406, 504).
+
+    /// Transactions and confirms exclude each other.
+    pub(crate) fn cannot_switch(from: &str, to: &str) -> Self {
+        Fault::new(ReplyCode::PreconditionFailed, format!("cannot switch from {from} to {to} mode"))
+    }
+
+    /// Commit or rollback without select.
+    pub(crate) fn not_transactional() -> Self {
+        Fault::new(ReplyCode::PreconditionFailed, "channel is not transactional")
+    }
+
+    /// A method while the broker commits.
+    pub(crate) fn commit_is_pending() -> Self {
+        Fault::new(ReplyCode::ChannelError, "unexpected command while processing 'tx.commit'")
+    }
+
+    /// More settlements than a transaction may hold.
+    pub(crate) fn transaction_too_large(max: usize) -> Self {
+        let text = format!("transaction holds more than {max} acknowledgements");
+        Fault::new(ReplyCode::PreconditionFailed, text)
+    }
+
+    /// A client that has held a delivery for too long and cannot be told that its consumer is over.
+    pub(crate) fn consumer_timeout(channel: u16, timeout_ms: u64) -> Self {
+        let text = format!(
+            "delivery acknowledgement on channel {channel} timed out. Timeout value used: {timeout_ms} ms. This timeout \
+             value can be configured, see consumers doc guide to learn more"
+        );
+        Fault::new(ReplyCode::PreconditionFailed, text)
+    }
+
+    // The handshake and the secret (403, 503, 530).
 
     /// A SASL mechanism that was not offered.
     pub(crate) fn unknown_mechanism(mechanism: &str) -> Self {
@@ -176,6 +208,11 @@ impl Fault {
             "Login was refused using authentication mechanism {mechanism}. For details see the broker logfile."
         );
         Fault::new(ReplyCode::AccessRefused, text)
+    }
+
+    /// A new secret that does not do.
+    pub(crate) fn secret_refused() -> Self {
+        Fault::new(ReplyCode::NotAllowed, "New secret was refused by one of the backends")
     }
 
     /// A value of `connection.tune-ok` below the least that is allowed.

@@ -3,8 +3,10 @@
 //! Tags count up from 1. What is held lies in the order of its tags in one ring; while nothing in the middle was settled, a
 //! tag's place follows from the ring's first tag, otherwise it is found by bisection. Settled places in the middle are swept
 //! when they outnumber the held ones, so that one message held for ever does not keep the places of all that follow.
+//!
+//! In a transaction what is settled is kept aside until the end: a rollback puts it back in its place.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, mem};
 
 use types::QueueId;
 
@@ -22,6 +24,8 @@ pub(crate) struct Held {
     ring: VecDeque<Place>,
     /// Places in the ring that are settled. The first and the last place never are.
     holes: usize,
+    /// In a transaction: what was settled in it, in the order in which that happened.
+    kept: Option<Box<Vec<Place>>>,
 }
 
 /// A delivery, or the hole that it left.
@@ -65,6 +69,9 @@ impl Held {
         let at = self.find(tag).ok_or(UnknownTag)?;
         let mut settled = SettledList::default();
         settled.push(self.ring[at].origin());
+        if let Some(kept) = &mut self.kept {
+            kept.push(self.ring[at]);
+        }
         self.ring[at].settled = true;
         self.holes += 1;
         self.trim();
@@ -77,26 +84,29 @@ impl Held {
 
     /// Settles everything up to a tag, which must be held; zero stands for the last.
     pub(crate) fn settle_up_to(&mut self, tag: u64) -> Result<SettledList, UnknownTag> {
-        if tag == 0 {
-            return Ok(self.settle_all());
-        }
-        let at = self.find(tag).ok_or(UnknownTag)?;
+        let count = match tag {
+            0 => self.ring.len(),
+            tag => self.find(tag).ok_or(UnknownTag)? + 1,
+        };
         let mut settled = SettledList::default();
-        for place in self.ring.drain(..=at) {
+        for place in self.ring.drain(..count) {
             if place.settled {
                 self.holes -= 1;
-            } else {
-                settled.push(place.origin());
+                continue;
+            }
+            settled.push(place.origin());
+            if let Some(kept) = &mut self.kept {
+                kept.push(place);
             }
         }
         self.trim();
         Ok(settled)
     }
 
-    /// Settles everything.
-    pub(crate) fn settle_all(&mut self) -> SettledList {
+    /// Takes everything back from the client. No transaction undoes that.
+    pub(crate) fn recover(&mut self) -> SettledList {
         let mut settled = SettledList::default();
-        for place in std::mem::take(&mut self.ring) {
+        for place in mem::take(&mut self.ring) {
             if !place.settled {
                 settled.push(place.origin());
             }
@@ -105,9 +115,43 @@ impl Held {
         settled
     }
 
+    /// From now on what is settled is kept until [`Held::commit`] or [`Held::roll_back`].
+    pub(crate) fn start_transactions(&mut self) {
+        self.kept.get_or_insert_default();
+    }
+
+    /// How many deliveries the transaction has settled.
+    pub(crate) fn kept_len(&self) -> usize {
+        self.kept.as_ref().map_or(0, |kept| kept.len())
+    }
+
+    /// What the transaction has settled is settled for good.
+    pub(crate) fn commit(&mut self) {
+        if let Some(kept) = &mut self.kept {
+            kept.clear();
+            if kept.capacity() > PLACES_KEPT {
+                **kept = Vec::new();
+            }
+        }
+    }
+
+    /// What the transaction has settled is held again.
+    pub(crate) fn roll_back(&mut self) {
+        let Some(kept) = self.kept.as_deref_mut().filter(|kept| !kept.is_empty()) else { return };
+        let mut places = mem::take(kept);
+        places.extend(self.ring.drain(..).filter(|place| !place.settled));
+        // Two or more sorted runs, which the stable sort merges.
+        places.sort_by_key(|place| place.tag);
+        self.ring = places.into();
+        self.holes = 0;
+    }
+
     /// Gives memory back that is not needed.
     pub(crate) fn shrink(&mut self) {
         self.ring.shrink_to_fit();
+        if let Some(kept) = &mut self.kept {
+            kept.shrink_to_fit();
+        }
     }
 
     fn find(&self, tag: u64) -> Option<usize> {

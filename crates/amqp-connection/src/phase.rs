@@ -17,7 +17,7 @@
 //!                close-ok, close timeout, frames that cannot be cut any more
 //! ```
 //!
-//! The client's close leads from every state from `Starting` on to `Leaving`; a fault from `Tuning` on (there: of values that
+//! `connection.update-secret` leads from `Running` to `SecretUpdating` and its answer back. The client's close leads from every state from `Starting` on to `Leaving`; a fault from `Tuning` on (there: of values that
 //! are not allowed) to `Closing`; the end of input, a silent peer and a time-out from every state to `Closed`. In `Closing`
 //! everything but close and close-ok is passed over, in `Leaving` and `Closed` everything.
 
@@ -38,6 +38,8 @@ pub(crate) enum Phase {
     Opening,
     /// The broker opens the virtual host. Input is held.
     VhostOpening,
+    /// Channels may be used, but the broker checks a new secret first. Input is held.
+    SecretUpdating,
     /// Channels may be used.
     Running,
     /// The client's `connection.close` is answered when the broker has released what belonged to the connection.
@@ -57,7 +59,7 @@ impl Phase {
             Phase::LoggingIn | Phase::Challenged => "securing",
             Phase::Tuning => "tuning",
             Phase::Opening | Phase::VhostOpening => "opening",
-            Phase::Running => "running",
+            Phase::SecretUpdating | Phase::Running => "running",
             Phase::Leaving => "closing",
             Phase::Closing | Phase::Closed => "closed",
         }
@@ -65,7 +67,12 @@ impl Phase {
 
     /// Whether input waits until the broker has answered.
     pub(crate) fn holds_input(self) -> bool {
-        matches!(self, Phase::LoggingIn | Phase::VhostOpening)
+        matches!(self, Phase::LoggingIn | Phase::VhostOpening | Phase::SecretUpdating)
+    }
+
+    /// Whether there may be sessions.
+    pub(crate) fn is_open(self) -> bool {
+        matches!(self, Phase::SecretUpdating | Phase::Running)
     }
 
     /// Whether sessions are over.

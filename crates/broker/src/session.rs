@@ -94,6 +94,8 @@ impl ConnectionSession {
             // No mechanism asks back.
             Event::LoginResponse { .. } => conn.login_refused(),
             Event::Open { vhost } => self.shared.open(conn, &vhost),
+            // As with RabbitMQ's own users, whose rights do not depend on a secret that may expire.
+            Event::UpdateSecret { .. } => conn.update_secret_ok(),
             Event::ChannelOpened { channel } => self.open_channel(channel),
             Event::ChannelClosed { channel } => self.close_channel(channel),
             Event::Closed => self.close(conn),

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use types::{FieldValue, SeqRange, ShortStr};
 
 use super::Connection;
-use crate::{Delivery, Publish, channel::Channel, fault::Fault, phase::Phase};
+use crate::{Delivery, Publish, channel::Channel, fault::Fault};
 
 /// What both sides agreed on; zero means no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,7 @@ impl Connection {
     /// Sends an answer on a channel: a method's struct or a `Method`.
     pub fn send(&mut self, channel: u16, method: impl EncodeMethod) {
         if self.session_mut(channel).is_some() {
+            self.transaction_answered(channel, &method);
             self.write(channel, &method);
         }
     }
@@ -102,8 +103,18 @@ impl Connection {
 
     /// Tells the client that a consumer is over, if it wants to know (`consumer_cancel_notify`).
     pub fn cancel_consumer(&mut self, channel: u16, consumer_tag: &ShortStr) {
-        if self.capabilities.consumer_cancel_notify {
+        if self.capabilities.has("consumer_cancel_notify") {
             self.send(channel, basic::Cancel { consumer_tag: consumer_tag.clone(), no_wait: true });
+        }
+    }
+
+    /// The client has held a delivery of a consumer for longer than `timeout_ms`: tells it that the consumer is over, or, if
+    /// it would not understand that, closes the channel (then [`Event::ChannelClosed`](crate::Event::ChannelClosed) comes).
+    pub fn consumer_timed_out(&mut self, channel: u16, consumer_tag: &ShortStr, timeout_ms: u64) {
+        if self.client_has_capability("consumer_cancel_notify") {
+            self.cancel_consumer(channel, consumer_tag);
+        } else if self.session_mut(channel).is_some() {
+            self.fail_channel(channel, Fault::consumer_timeout(channel, timeout_ms));
         }
     }
 
@@ -126,7 +137,7 @@ impl Connection {
     /// Publishing is not blocked any more.
     pub fn unblocked(&mut self) {
         self.blocked.reason = None;
-        if std::mem::take(&mut self.blocked.is_told) && self.phase == Phase::Running {
+        if std::mem::take(&mut self.blocked.is_told) && self.phase.is_open() {
             self.write(0, &connection::Unblocked {});
         }
     }
@@ -140,8 +151,9 @@ impl Connection {
     }
 
     fn tell_blocked(&mut self) {
-        let is_due = self.capabilities.connection_blocked && self.blocked.has_published && !self.blocked.is_told;
-        if let Some(reason) = self.blocked.reason.clone().filter(|_| is_due && self.phase == Phase::Running) {
+        let is_due = self.blocked.has_published && !self.blocked.is_told && self.phase.is_open();
+        let is_wanted = is_due && self.capabilities.has("connection.blocked");
+        if let Some(reason) = self.blocked.reason.clone().filter(|_| is_wanted) {
             self.write(0, &connection::Blocked { reason });
             self.blocked.is_told = true;
         }

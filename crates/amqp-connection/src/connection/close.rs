@@ -71,10 +71,10 @@ impl Connection {
         let is_told = match self.phase {
             Phase::Header => false,
             Phase::Starting | Phase::LoggingIn | Phase::Challenged => {
-                self.capabilities.authentication_failure_close && fault.code == ReplyCode::AccessRefused
+                self.capabilities.has("authentication_failure_close") && fault.code == ReplyCode::AccessRefused
             }
             Phase::Tuning => fault.code == ReplyCode::NotAllowed,
-            Phase::Opening | Phase::VhostOpening | Phase::Running => true,
+            Phase::Opening | Phase::VhostOpening | Phase::SecretUpdating | Phase::Running => true,
             Phase::Leaving | Phase::Closing | Phase::Closed => return,
         };
         let text = fault.code.reply_text(&fault.text);

@@ -58,8 +58,10 @@ impl Connection {
                 self.events.push(Event::Open { vhost: open.virtual_host });
             }
             (_, Method::ConnectionClose(close)) => self.leave(&close),
-            (Phase::Running, Method::ConnectionUpdateSecret(_)) => {
-                self.fail(Fault::not_implemented("connection.update-secret").of(&connection::UpdateSecret::INFO));
+            (Phase::Running, Method::ConnectionUpdateSecret(update)) => {
+                self.phase = Phase::SecretUpdating;
+                let connection::UpdateSecret { new_secret, reason } = update;
+                self.events.push(Event::UpdateSecret { new_secret, reason });
             }
             (phase, method) => {
                 self.fail(Fault::unexpected_method(phase).of(method.info()));
@@ -130,6 +132,27 @@ impl Connection {
         }
     }
 
+    /// The client's new secret counts from now on.
+    pub fn update_secret_ok(&mut self) {
+        if self.phase == Phase::SecretUpdating {
+            self.write(0, &connection::UpdateSecretOk {});
+            self.phase = Phase::Running;
+        }
+    }
+
+    /// The client's new secret is refused, which ends the connection.
+    pub fn update_secret_refused(&mut self) {
+        if self.phase == Phase::SecretUpdating {
+            self.fail(Fault::secret_refused().of(&connection::UpdateSecret::INFO));
+        }
+    }
+
+    /// Whether the client has announced a capability (`consumer_cancel_notify`, `connection.blocked`, ...). Of those that
+    /// RabbitMQ's clients announce only; any other is not known to be there.
+    pub fn client_has_capability(&self, name: &str) -> bool {
+        self.capabilities.has(name)
+    }
+
     /// Appends a method's frame to the output.
     pub(super) fn write(&mut self, channel: u16, method: &impl EncodeMethod) {
         frame::encode_method(self.output.buffer(), channel, method);
@@ -140,17 +163,31 @@ impl Connection {
     }
 }
 
+/// The capabilities that RabbitMQ's clients announce.
+const CAPABILITIES: [&str; 9] = [
+    "publisher_confirms",
+    "exchange_exchange_bindings",
+    "basic.nack",
+    "consumer_cancel_notify",
+    "connection.blocked",
+    "consumer_priorities",
+    "authentication_failure_close",
+    "per_consumer_qos",
+    "direct_reply_to",
+];
+
 impl Capabilities {
     fn of(client_properties: &FieldTable) -> Self {
-        let Some(FieldValue::Table(capabilities)) = client_properties.get("capabilities") else {
+        let Some(FieldValue::Table(announced)) = client_properties.get("capabilities") else {
             return Capabilities::default();
         };
-        let has = |name| capabilities.get(name) == Some(&FieldValue::Bool(true));
-        Capabilities {
-            authentication_failure_close: has("authentication_failure_close"),
-            connection_blocked: has("connection.blocked"),
-            consumer_cancel_notify: has("consumer_cancel_notify"),
-        }
+        let is_announced = |name: &str| announced.get(name) == Some(&FieldValue::Bool(true));
+        Capabilities { known: CAPABILITIES.map(is_announced) }
+    }
+
+    /// Whether the client has that one.
+    pub(super) fn has(&self, name: &str) -> bool {
+        CAPABILITIES.iter().zip(self.known).any(|(known, is_announced)| is_announced && *known == name)
     }
 }
 

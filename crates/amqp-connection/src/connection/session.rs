@@ -9,7 +9,7 @@ use amqp_codec::{
 use super::{Connection, input::decode_method};
 use crate::{
     Event, Publish, SettledList, Verb,
-    channel::{Channel, Session},
+    channel::{Channel, Session, Tx},
     confirms::Confirms,
     fault::Fault,
     held::UnknownTag,
@@ -24,19 +24,25 @@ pub struct ChannelStats {
     pub unconfirmed: u64,
     /// Whether the channel is in confirm mode.
     pub confirm: bool,
+    /// Whether the channel is transactional.
+    pub transactional: bool,
+    /// Deliveries that the client has settled in a transaction that is not committed.
+    pub uncommitted_acks: u64,
 }
 
 /// What becomes of a frame on an open channel.
-type Outcome = Result<(), Fault>;
+pub(super) type Outcome = Result<(), Fault>;
 
 impl Connection {
     /// What is open on a channel; none if the channel is not open.
     pub fn channel_stats(&self, channel: u16) -> Option<ChannelStats> {
         match self.channels.get(&channel)? {
             Channel::Open(session) => Some(ChannelStats {
-                unacknowledged: u64::try_from(session.held.len()).expect("usize has at most 64 bits"),
+                unacknowledged: count(session.held.len()),
                 unconfirmed: session.confirms.as_ref().map_or(0, |confirms| confirms.unanswered()),
                 confirm: session.confirms.is_some(),
+                transactional: session.tx != Tx::Off,
+                uncommitted_acks: count(session.held.kept_len()),
             }),
             Channel::Closing => None,
         }
@@ -66,8 +72,13 @@ impl Connection {
                 self.content(number, publish)
             }
             Some(Channel::Open(_)) if frame.kind != FrameKind::Method => Err(Fault::no_method_frame()),
-            Some(Channel::Open(_)) => {
-                decode_method(frame.payload).and_then(|method| self.channel_method(number, method))
+            Some(Channel::Open(session)) => {
+                let is_committing = session.tx == Tx::Committing;
+                decode_method(frame.payload).and_then(|method| match method {
+                    Method::ChannelClose(_) => self.channel_method(number, method),
+                    _ if is_committing => Err(Fault::commit_is_pending().of(method.info())),
+                    _ => self.channel_method(number, method),
+                })
             }
         };
         if let Err(fault) = outcome {
@@ -163,10 +174,9 @@ impl Connection {
                 return Err(Fault::not_implemented("active=false"));
             }
             Method::AccessRequest(_) => self.write(number, &access::RequestOk { ticket: 1 }),
-            Method::ConfirmSelect(select) => self.select_confirms(number, select),
-            Method::TxSelect(_) | Method::TxCommit(_) | Method::TxRollback(_) => {
-                return Err(Fault::not_implemented(method.name()));
-            }
+            Method::ConfirmSelect(select) => return self.select_confirms(number, select),
+            Method::TxSelect(_) => return self.select_transactions(number),
+            Method::TxCommit(_) | Method::TxRollback(_) => return self.end_transaction(number, method),
             // What only a server sends, and class connection, which belongs to channel zero.
             _ => return Err(Fault::unimplemented_method()),
         }
@@ -201,8 +211,13 @@ impl Connection {
         let Some(session) = self.session_mut(number) else { return Ok(()) };
         let settled = if multiple { session.held.settle_up_to(tag) } else { session.held.settle_one(tag) };
         let deliveries: SettledList = settled.map_err(|UnknownTag| Fault::unknown_delivery_tag(tag))?;
+        let transactional = session.tx != Tx::Off;
+        let kept = session.held.kept_len();
+        if kept > self.config.transaction_settlements_max {
+            return Err(Fault::transaction_too_large(self.config.transaction_settlements_max));
+        }
         if !deliveries.is_empty() {
-            self.events.push_settle(number, verb, deliveries);
+            self.events.push_settle(number, verb, deliveries, transactional);
         }
         Ok(())
     }
@@ -212,19 +227,22 @@ impl Connection {
             return Err(Fault::not_implemented("requeue=false"));
         }
         if let Some(session) = self.session_mut(number) {
-            let deliveries = session.held.settle_all();
+            let deliveries = session.held.recover();
             self.events.push(Event::Recover { channel: number, deliveries, has_reply });
         }
         Ok(())
     }
 
-    fn select_confirms(&mut self, number: u16, select: &confirm::Select) {
-        if let Some(session) = self.session_mut(number) {
-            session.confirms.get_or_insert_with(|| Box::new(Confirms::new()));
+    fn select_confirms(&mut self, number: u16, select: &confirm::Select) -> Outcome {
+        let Some(session) = self.session_mut(number) else { return Ok(()) };
+        if session.tx != Tx::Off {
+            return Err(Fault::cannot_switch("tx", "confirm"));
         }
+        session.confirms.get_or_insert_with(|| Box::new(Confirms::new()));
         if !select.no_wait {
             self.write(number, &confirm::SelectOk {});
         }
+        Ok(())
     }
 
     /// The client closes a channel.
@@ -265,4 +283,8 @@ impl Connection {
         }
         self.events.push(Event::ChannelClosed { channel: number });
     }
+}
+
+fn count(len: usize) -> u64 {
+    u64::try_from(len).expect("usize has at most 64 bits")
 }

@@ -1,6 +1,6 @@
 //! The held deliveries against examples, and against a naive model.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use proptest::prelude::*;
 use types::SeqRange;
@@ -96,7 +96,9 @@ enum Step {
     Skip,
     One(u64),
     UpTo(u64),
-    All,
+    Recover,
+    Commit,
+    RollBack,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -105,7 +107,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Skip),
         6 => (0u64..400).prop_map(Step::One),
         1 => (0u64..400).prop_map(Step::UpTo),
-        1 => Just(Step::All),
+        1 => Just(Step::Recover),
+        2 => Just(Step::Commit),
+        2 => Just(Step::RollBack),
     ]
 }
 
@@ -120,17 +124,36 @@ fn spread(list: &SettledList) -> Vec<Origin> {
     all
 }
 
-fn model_settle(model: &mut BTreeMap<u64, Origin>, tags: impl Iterator<Item = u64>) -> Vec<Origin> {
-    let mut all: Vec<_> = tags.filter_map(|tag| model.remove(&tag)).collect();
-    all.sort();
-    all
+/// What a client holds, and what it has settled in a transaction, by tag.
+#[derive(Default)]
+struct Model {
+    held: BTreeMap<u64, Origin>,
+    kept: BTreeMap<u64, Origin>,
+}
+
+impl Model {
+    /// Settles those that are held of these tags.
+    fn settle(&mut self, tags: RangeInclusive<u64>) -> Vec<Origin> {
+        let gone: BTreeMap<_, _> = self.held.range(tags).map(|(tag, origin)| (*tag, *origin)).collect();
+        self.held.retain(|tag, _| !gone.contains_key(tag));
+        let mut all: Vec<_> = gone.values().copied().collect();
+        all.sort();
+        self.kept.extend(gone);
+        all
+    }
 }
 
 proptest! {
     #[test]
-    fn held_deliveries_match_a_naive_model(steps in prop::collection::vec(step(), 0..600)) {
+    fn held_deliveries_match_a_naive_model(
+        steps in prop::collection::vec(step(), 0..600),
+        is_transactional in any::<bool>(),
+    ) {
         let mut held = Held::default();
-        let mut model = BTreeMap::new();
+        if is_transactional {
+            held.start_transactions();
+        }
+        let mut model = Model::default();
         let mut last = 0;
         let mut seqs = [0u64; 4];
         for step in steps {
@@ -139,7 +162,7 @@ proptest! {
                     let seq = &mut seqs[usize::try_from(consumer).unwrap()];
                     *seq += 1;
                     last += 1;
-                    model.insert(last, origin(consumer, *seq));
+                    model.held.insert(last, origin(consumer, *seq));
                     prop_assert_eq!(held.hold(origin(consumer, *seq)), last);
                 }
                 Step::Skip => {
@@ -147,24 +170,34 @@ proptest! {
                     prop_assert_eq!(held.skip(), last);
                 }
                 Step::One(tag) => {
-                    let known = model.contains_key(&tag);
-                    let expected = model_settle(&mut model, std::iter::once(tag));
+                    let known = model.held.contains_key(&tag);
                     let got = held.settle_one(tag);
                     prop_assert_eq!(got.is_ok(), known);
-                    prop_assert_eq!(got.map(|list| spread(&list)).unwrap_or_default(), expected);
+                    prop_assert_eq!(got.map(|list| spread(&list)).unwrap_or_default(), model.settle(tag..=tag));
                 }
-                Step::UpTo(tag) if tag == 0 || model.contains_key(&tag) => {
+                Step::UpTo(tag) if tag == 0 || model.held.contains_key(&tag) => {
                     let end = if tag == 0 { last } else { tag };
-                    let expected = model_settle(&mut model, 0..=end);
-                    prop_assert_eq!(spread(&held.settle_up_to(tag).unwrap()), expected);
+                    prop_assert_eq!(spread(&held.settle_up_to(tag).unwrap()), model.settle(0..=end));
                 }
                 Step::UpTo(tag) => prop_assert_eq!(held.settle_up_to(tag), Err(UnknownTag)),
-                Step::All => {
-                    let expected = model_settle(&mut model, 0..=last);
-                    prop_assert_eq!(spread(&held.settle_all()), expected);
+                Step::Recover => {
+                    let kept = model.kept.clone();
+                    prop_assert_eq!(spread(&held.recover()), model.settle(0..=last));
+                    model.kept = kept;
+                }
+                Step::Commit => {
+                    held.commit();
+                    model.kept.clear();
+                }
+                Step::RollBack => {
+                    held.roll_back();
+                    if is_transactional {
+                        model.held.append(&mut model.kept);
+                    }
                 }
             }
-            prop_assert_eq!(held.len(), model.len());
+            prop_assert_eq!(held.len(), model.held.len());
+            prop_assert_eq!(held.kept_len(), if is_transactional { model.kept.len() } else { 0 });
         }
     }
 }

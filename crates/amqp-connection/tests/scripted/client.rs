@@ -29,7 +29,7 @@ pub(crate) struct Peer {
     buf: BytesMut,
     /// Bytes that the client has not looked at.
     inbox: BytesMut,
-    /// The broker answers logins and vhosts at once.
+    /// The broker answers logins, vhosts and secrets at once.
     pub(crate) obliging: bool,
 }
 
@@ -192,6 +192,7 @@ impl Peer {
             match event {
                 Event::Login { .. } | Event::LoginResponse { .. } if self.obliging => self.server.login_ok(),
                 Event::Open { .. } if self.obliging => self.server.open_ok(),
+                Event::UpdateSecret { .. } if self.obliging => self.server.update_secret_ok(),
                 event => events.push(event),
             }
         }

@@ -50,7 +50,7 @@ fn publishes_are_numbered_from_one_once_confirms_are_selected() {
     // Selecting again changes nothing.
     peer.send(1, &confirm::Select { no_wait: true });
     assert_eq!(confirm_seqs(&peer.send_bytes(&publish_bytes(1, "k", b"x"))), [Some(3)]);
-    let stats = ChannelStats { unconfirmed: 3, confirm: true, unacknowledged: 0 };
+    let stats = ChannelStats { unconfirmed: 3, confirm: true, ..ChannelStats::default() };
     assert_eq!(peer.server.channel_stats(1), Some(stats));
 }
 
@@ -100,6 +100,7 @@ fn a_return_comes_before_the_confirm_of_its_message() {
         properties: Bytes::from_static(NO_PROPERTIES),
         body: Bytes::from(vec![1; 6000]).into(),
         confirm_seq: Some(2),
+        transactional: false,
     };
     peer.server.confirm(1, range(1, 1), true);
     peer.server.return_message(1, ReplyCode::NoRoute, &publish);

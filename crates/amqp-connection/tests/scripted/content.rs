@@ -52,6 +52,7 @@ fn a_message_is_assembled_from_its_frames() {
             properties: properties.clone(),
             body: Bytes::from(body).into(),
             confirm_seq: None,
+            transactional: false,
         };
         assert_eq!(*the_publish(&events), expected);
         assert_eq!(peer.server.unfinished_bytes(), 0);

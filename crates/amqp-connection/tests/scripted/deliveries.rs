@@ -26,7 +26,9 @@ fn settled(consumer: u32, first: u64, last: u64) -> Settled {
 #[track_caller]
 fn settlement(events: &[Event]) -> (Verb, Vec<Settled>) {
     match events {
-        [Event::Settle { channel: 1, verb, deliveries }] => (*verb, deliveries.as_slice().to_vec()),
+        [Event::Settle { channel: 1, verb, deliveries, transactional: false }] => {
+            (*verb, deliveries.as_slice().to_vec())
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -225,6 +227,31 @@ fn a_cancelled_consumer_is_told_if_the_client_wants_to_know() {
     peer.got();
     peer.server.cancel_consumer(1, &short("c"));
     assert_eq!(peer.got(), []);
+}
+
+#[test]
+fn a_client_that_holds_a_delivery_for_too_long_loses_its_consumer_or_its_channel() {
+    let mut peer = holding(1);
+    peer.server.consumer_timed_out(1, &short("c"), 1_800_000);
+    assert_eq!(peer.poll(), []);
+    assert_eq!(peer.got(), [Got::Method(1, basic::Cancel { consumer_tag: short("c"), no_wait: true }.into())]);
+    // What it holds may still be settled.
+    assert_eq!(settlement(&peer.send(1, &ack(1, false))), (Verb::Ack, vec![settled(1, 1, 1)]));
+
+    let mut peer = Peer::opened_with(Config::default(), &["basic.nack"], tune_ok(4096, 9, 0));
+    assert!(peer.server.client_has_capability("basic.nack"));
+    assert!(!peer.server.client_has_capability("consumer_cancel_notify"));
+    peer.send(1, &channel::Open {});
+    peer.got();
+    peer.server.consumer_timed_out(1, &short("c"), 1_800_000);
+    assert_eq!(peer.poll(), [Event::ChannelClosed { channel: 1 }]);
+    let text = "delivery acknowledgement on channel 1 timed out. Timeout value used: 1800000 ms. This timeout value can be \
+                configured, see consumers doc guide to learn more";
+    peer.assert_channel_closed(ReplyCode::PreconditionFailed, text, (0, 0));
+    // On a channel that is gone nothing happens.
+    peer.server.consumer_timed_out(1, &short("c"), 1_800_000);
+    peer.server.consumer_timed_out(2, &short("c"), 1_800_000);
+    assert_eq!((peer.poll(), peer.got()), (vec![], vec![]));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use amqp_codec::{
     Method, ReplyCode,
-    methods::{access, basic, channel, connection, queue, tx},
+    methods::{access, basic, channel, connection, queue},
 };
 use amqp_connection::{Config, Event};
 
@@ -152,15 +152,11 @@ fn channel_zero_is_for_class_connection() {
 #[test]
 fn what_does_not_exist_here_is_said_clearly() {
     let cases = [
-        (bytes_of(1, &tx::Select {}), "tx.select", (90, 10)),
-        (bytes_of(1, &tx::Commit {}), "tx.commit", (90, 20)),
-        (bytes_of(1, &tx::Rollback {}), "tx.rollback", (90, 30)),
         (bytes_of(1, &channel::Flow { active: false }), "active=false", (20, 20)),
         (bytes_of(1, &basic::Recover { requeue: false }), "requeue=false", (60, 110)),
         (bytes_of(1, &basic::RecoverAsync { requeue: false }), "requeue=false", (60, 100)),
         (bytes_of(1, &basic::Qos { prefetch_size: 9, ..basic::Qos::default() }), "prefetch_size!=0 (9)", (60, 10)),
         (bytes_of(1, &basic::Publish { immediate: true, ..basic::Publish::default() }), "immediate=true", (60, 40)),
-        (bytes_of(0, &connection::UpdateSecret::default()), "connection.update-secret", (10, 70)),
     ];
     for (bytes, text, ids) in cases {
         assert_fatal(&bytes, ReplyCode::NotImplemented, text, ids);

@@ -12,4 +12,6 @@ mod frame_errors;
 mod handshake;
 mod memory;
 mod properties;
+mod secrets;
 mod timers;
+mod transactions;

@@ -21,10 +21,13 @@ use crate::client::{
 fn spread_settlements(events: Vec<Event>) -> Vec<String> {
     let mut all = Vec::new();
     for event in events {
-        if let Event::Settle { channel, verb, deliveries } = &event {
+        if let Event::Settle { channel, verb, deliveries, transactional } = &event {
             for settled in deliveries {
                 for seq in settled.range.first..=settled.range.last {
-                    all.push(format!("{channel} {verb:?} {} {} {seq}", settled.consumer, settled.queue));
+                    all.push(format!(
+                        "{channel} {verb:?} {transactional} {} {} {seq}",
+                        settled.consumer, settled.queue
+                    ));
                 }
             }
         } else if let Event::Publish { channel, publish } = &event {
@@ -36,12 +39,17 @@ fn spread_settlements(events: Vec<Event>) -> Vec<String> {
     all
 }
 
-/// A broker that delivers something to each new channel, before anything else that the client sent there counts.
+/// A broker that delivers something to each new channel, before anything else that the client sent there counts, and that
+/// commits at once.
 fn deliver_some(server: &mut Connection, event: &Event) {
-    if let Event::ChannelOpened { channel } = event {
-        for seq in 1..=7 {
-            server.deliver(*channel, &delivery(1 + u32::try_from(seq % 2).unwrap(), seq, b"body"));
+    match event {
+        Event::ChannelOpened { channel } => {
+            for seq in 1..=7 {
+                server.deliver(*channel, &delivery(1 + u32::try_from(seq % 2).unwrap(), seq, b"body"));
+            }
         }
+        Event::Method { channel, method: Method::TxCommit(_) } => server.send(*channel, tx::CommitOk {}),
+        _ => {}
     }
 }
 
@@ -95,6 +103,9 @@ fn step() -> impl Strategy<Value = (u16, Step)> {
         |n, x| bytes_of(n, &basic::Reject { delivery_tag: x % 8, requeue: x % 3 == 0 }),
         |n, _| bytes_of(n, &basic::Recover { requeue: true }),
         |n, x| bytes_of(n, &confirm::Select { no_wait: x % 2 == 0 }),
+        |n, x| if x % 3 == 0 { bytes_of(n, &tx::Select {}) } else { bytes_of(n, &tx::Rollback {}) },
+        |n, x| if x % 3 == 0 { bytes_of(n, &tx::Select {}) } else { bytes_of(n, &tx::Commit {}) },
+        |_, _| bytes_of(0, &connection::UpdateSecret { new_secret: Bytes::from_static(b"new"), reason: short("old") }),
         |n, x| publish_bytes(n, "k", &vec![7; usize::try_from(x % 9000).unwrap()]),
         |n, x| publish_bytes(n, "k", &vec![7; usize::try_from(x % 9).unwrap()]),
         |_, _| raw_frame(8, 0, b""),
@@ -215,7 +226,7 @@ impl Sessions {
                 assert!(self.open.is_empty());
                 self.closed = true;
             }
-            Event::Login { .. } | Event::LoginResponse { .. } | Event::Open { .. } => {}
+            Event::Login { .. } | Event::LoginResponse { .. } | Event::Open { .. } | Event::UpdateSecret { .. } => {}
         }
     }
 }

@@ -250,6 +250,7 @@ impl Channel {
             Event::Login { .. }
             | Event::LoginResponse { .. }
             | Event::Open { .. }
+            | Event::UpdateSecret { .. }
             | Event::ChannelOpened { .. }
             | Event::ChannelClosed { .. }
             | Event::Closed => return,
@@ -286,6 +287,7 @@ fn event_bytes(event: &Event) -> usize {
         | Event::Login { .. }
         | Event::LoginResponse { .. }
         | Event::Open { .. }
+        | Event::UpdateSecret { .. }
         | Event::ChannelOpened { .. }
         | Event::ChannelClosed { .. }
         | Event::Closed => EVENT_BYTES,
