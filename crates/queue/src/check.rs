@@ -12,12 +12,14 @@ impl Machine {
     /// - An entry's live count is the number of messages that refer to it.
     /// - No consumer holds more than its prefetch; those and only those with capacity are in the ring; nothing waits in a
     ///   queue that has a consumer for it.
+    /// - No queue is here that is over; what a queue does because time passes is registered.
     /// - A session is in the index of the queues where it has consumers or messages.
     ///
     /// # Errors
     /// What does not hold.
     pub fn check(&self) -> Result<(), String> {
         self.check_queues()?;
+        self.check_deadlines()?;
         self.check_live()
     }
 
@@ -30,6 +32,9 @@ impl Machine {
                 sessions.insert(session, *id);
             }
         }
+        if let Some(id) = self.ended.iter().find(|id| self.queues.contains_key(id)) {
+            return Err(format!("queue {id} is over, but here"));
+        }
         if sessions == self.sessions { Ok(()) } else { Err("sessions are not those of the consumers".to_owned()) }
     }
 
@@ -41,11 +46,7 @@ impl Machine {
                 *references.entry(index).or_default() += u64::from(count);
                 messages += u64::from(count);
             };
-            queue.backlog.for_each_run(|piece| refer(piece.index, piece.count));
-            queue.returned.values().for_each(|message| refer(message.index, 1));
-            for consumer in queue.consumers.iter() {
-                consumer.held.iter().for_each(|(_, message)| refer(message.index, 1));
-            }
+            queue.for_each_reference(&mut refer);
         }
         let counted = self.live.iter().map(|(index, count)| (index, u64::from(count)));
         if !counted.eq(references.iter().map(|(index, count)| (*index, *count))) {
@@ -66,6 +67,9 @@ fn check_queue(queue: &Queue) -> Result<(), String> {
     queue.consumers.check()?;
     check_conservation(queue)?;
     check_positions(queue)?;
+    if queue.end.is_some() {
+        return Err("it has come to its end, but is here".to_owned());
+    }
     if queue.wants_service() || queue.marked {
         return Err("messages wait although a consumer has capacity".to_owned());
     }

@@ -2,18 +2,22 @@
 
 mod attach;
 mod close_session;
+mod configure_queue;
 mod create_queue;
 mod credit;
 mod delete_queue;
 mod detach;
 mod discard;
 mod enqueue;
+mod forget;
 mod get;
 mod inspect;
 mod node_down;
 mod purge;
 mod return_;
 mod settle;
+mod tick;
+mod touch;
 
 use types::{ConsumerKey, QueueId, SeqRange, SessionId};
 
@@ -41,7 +45,7 @@ impl Scope {
 /// Applies one command. A command that is refused changes nothing.
 pub(crate) fn apply(machine: &mut Machine, scope: &Scope, command: &Command, out: &mut Outcome) -> Reply {
     match command {
-        Command::CreateQueue { queue, config } => create_queue::apply(machine, *queue, config),
+        Command::CreateQueue { queue, config } => create_queue::apply(machine, *queue, config, out),
         Command::DeleteQueue { queue, if_unused, if_empty } => {
             delete_queue::apply(machine, *queue, *if_unused, *if_empty, out)
         }
@@ -61,13 +65,11 @@ pub(crate) fn apply(machine: &mut Machine, scope: &Scope, command: &Command, out
         Command::NodeDown { node, boot, sessions_up_to } => {
             node_down::apply(machine, *node, *boot, *sessions_up_to, out)
         }
-        // Nothing waits for time yet; that the machine's time has come on is all.
-        Command::Tick
-        | Command::ConfigureQueue { .. }
-        | Command::Touch { .. }
-        | Command::SettleDead { .. }
-        | Command::RetryDead { .. }
-        | Command::Forget { .. } => Reply::Done,
+        Command::Tick => tick::apply(machine, out),
+        Command::ConfigureQueue { queue, config } => configure_queue::apply(machine, *queue, config, out),
+        Command::Touch { queue } => touch::apply(machine, *queue, out),
+        Command::Forget { queues } => forget::apply(machine, queues),
+        Command::SettleDead { .. } | Command::RetryDead { .. } => Reply::Done,
     }
 }
 
@@ -80,11 +82,6 @@ fn give_up(
     verdict: Verdict,
     out: &mut Outcome,
 ) -> Reply {
-    let session_left = machine.with_queue(queue, &mut out.dead, |state, releaser| {
-        state.give_up(consumer, ranges, verdict, releaser) && !state.consumers.has_session(consumer.session)
-    });
-    if session_left == Some(true) {
-        machine.sessions.remove(consumer.session, queue);
-    }
+    machine.with_queue(queue, out, |state, work| state.give_up(consumer, ranges, verdict, work));
     Reply::Done
 }

@@ -3,19 +3,31 @@
 //! Entries come in through [`Machine::apply_entry`]; each command of an entry is a file under `commands`. Clones share what
 //! is large, so a clone for a checkpoint is cheap while the original goes on.
 
-use std::{collections::BTreeMap, sync::Arc};
+pub(crate) mod deadlines;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use types::{ConsumerKey, NodeId, QueueId, Timestamp};
 
 use crate::{
-    Chunk, ChunkReply, ChunkResult, Delivered, Delivery, NodePresence, Outcome, Producer, QueueStats,
+    Chunk, ChunkReply, ChunkResult, Delivered, Delivery, NodePresence, Outcome, Producer, QueueEnded, QueueStats,
     commands::{self, Scope},
     consumers::Consumer,
     live::{LiveCounts, Releaser},
     producers::Producers,
-    queue::Queue,
+    queue::{Queue, Work},
     sessions::Sessions,
 };
+use deadlines::Deadlines;
+
+/// No deadline at all.
+pub(crate) const NEVER: Timestamp = Timestamp(u64::MAX);
+
+/// The most that one tick does: messages that it moves, and queues that it looks at. A few milliseconds.
+const TICK_WORK_MAX: u64 = 10_000;
 
 /// Where in the log an entry is and when it was proposed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +51,9 @@ pub struct Machine {
     pub(crate) sessions: Sessions,
     pub(crate) producers: Producers,
     pub(crate) live: LiveCounts,
+    /// Queues that were here and are over, until metadata has forgotten them: their ids are never used again.
+    pub(crate) ended: BTreeSet<QueueId>,
+    pub(crate) deadlines: Deadlines,
     /// Queues to be served at the end of the entry.
     pub(crate) waiting: Vec<QueueId>,
 }
@@ -84,9 +99,15 @@ impl Machine {
         }
     }
 
-    /// When a [`Command::Tick`](crate::Command::Tick) is due next; `None` when nothing waits for time.
+    /// When a [`Command::Tick`](crate::Command::Tick) is due next; `None` when nothing waits for time. It can be too early,
+    /// then a tick corrects it; it is never too late.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        None
+        self.deadlines.first().map(|(deadline, _)| deadline)
+    }
+
+    /// Queues that were here and are over, ascending, until [`Command::Forget`](crate::Command::Forget).
+    pub fn ended(&self) -> impl Iterator<Item = QueueId> + '_ {
+        self.ended.iter().copied()
     }
 
     /// The greatest `proposed_at` of all entries.
@@ -140,31 +161,109 @@ impl Machine {
         nodes.into_values().collect()
     }
 
-    /// Works on a queue; whatever it gives up is released, and the queue is served at the end of the entry if it has to be.
+    /// Works on a queue, after what is due there; whatever it gives up is released, and the queue is served at the end of the
+    /// entry if it has to be. `None` when the queue is not here, or has just come to its end.
     pub(crate) fn with_queue<R>(
         &mut self,
         id: QueueId,
-        dead: &mut Vec<u64>,
-        work: impl FnOnce(&mut Queue, &mut Releaser<'_>) -> R,
+        out: &mut Outcome,
+        work: impl FnOnce(&mut Queue, &mut Work<'_>) -> R,
+    ) -> Option<R> {
+        // What is due must not be seen by anybody any more, however much it is.
+        self.with_queue_within(&mut u64::MAX.clone(), id, out, work)
+    }
+
+    fn with_queue_within<R>(
+        &mut self,
+        budget: &mut u64,
+        id: QueueId,
+        out: &mut Outcome,
+        work: impl FnOnce(&mut Queue, &mut Work<'_>) -> R,
     ) -> Option<R> {
         let queue = Arc::make_mut(self.queues.get_mut(&id)?);
-        let mut releaser = Releaser::new(&mut self.live, dead);
-        let result = work(queue, &mut releaser);
-        releaser.finish();
+        let mut context = Work {
+            id,
+            now: self.time,
+            releaser: Releaser::new(&mut self.live, &mut out.dead),
+            sessions: &mut self.sessions,
+            deliveries: &mut out.deliveries,
+        };
+        if queue.due_at <= self.time {
+            queue.due(&mut context, budget);
+        }
+        let result = queue.end.is_none().then(|| work(queue, &mut context));
+        context.releaser.finish();
         if !queue.marked && queue.wants_service() {
             queue.marked = true;
             self.waiting.push(id);
         }
-        Some(result)
+        if queue.due_at != queue.registered {
+            self.deadlines.change(id, queue.registered, queue.due_at);
+            queue.registered = queue.due_at;
+        }
+        if let Some(reason) = queue.end {
+            self.remove_queue(id, out);
+            out.ended.push(QueueEnded { queue: id, reason });
+        }
+        result
+    }
+
+    /// A queue is over: its messages go, its consumers are cancelled. Returns how many messages were ready.
+    pub(crate) fn remove_queue(&mut self, id: QueueId, out: &mut Outcome) -> u64 {
+        let Some(queue) = self.queues.remove(&id) else { return 0 };
+        let mut releaser = Releaser::new(&mut self.live, &mut out.dead);
+        queue.release_all(&mut releaser);
+        releaser.finish();
+        out.cancelled.extend(queue.cancelled(id));
+        for session in queue.sessions() {
+            self.sessions.remove(session, id);
+        }
+        self.deadlines.change(id, queue.registered, NEVER);
+        self.ended.insert(id);
+        queue.ready()
+    }
+
+    /// Does what is due, but no more than a bounded part of it.
+    pub(crate) fn tick(&mut self, out: &mut Outcome) {
+        let mut budget = TICK_WORK_MAX;
+        while budget > 0
+            && let Some((deadline, id)) = self.deadlines.first()
+            && deadline <= self.time
+        {
+            budget -= 1;
+            self.with_queue_within(&mut budget, id, out, |_, _| ());
+        }
+    }
+
+    /// Adds a queue from a snapshot.
+    pub(crate) fn restore_queue(&mut self, id: QueueId, mut queue: Queue) {
+        queue.due_at = queue.next_due();
+        queue.registered = queue.due_at;
+        self.deadlines.change(id, NEVER, queue.due_at);
+        self.queues.insert(id, Arc::new(queue));
+    }
+
+    /// What does not hold of the deadlines, if anything.
+    pub(crate) fn check_deadlines(&self) -> Result<(), String> {
+        let registered = self.queues.iter().map(|(id, queue)| (queue.registered, *id));
+        if !self.deadlines.iter().eq(registered.filter(|(at, _)| *at != NEVER).collect::<BTreeSet<_>>()) {
+            return Err("deadlines are not those of the queues".to_owned());
+        }
+        match self.queues.iter().find(|(_, queue)| queue.due_at > queue.next_due() || queue.registered != queue.due_at)
+        {
+            Some((id, _)) => Err(format!("queue {id}: its deadline is registered too late")),
+            None => Ok(()),
+        }
     }
 
     /// Serves a queue now, before a command that looks at its ready messages: what the command finds must not depend on
     /// which commands happened to share its entry.
     pub(crate) fn serve_first(&mut self, id: QueueId, out: &mut Outcome) {
-        let Outcome { deliveries, dead, .. } = out;
-        if self.queues.get(&id).is_some_and(|queue| queue.wants_service()) {
-            self.with_queue(id, dead, |queue, releaser| queue.serve(id, deliveries, releaser));
-        }
+        self.with_queue(id, out, |queue, work| {
+            if queue.wants_service() {
+                queue.serve(work);
+            }
+        });
     }
 
     fn apply_chunk(&mut self, scope: &Scope, chunk: &Chunk, out: &mut Outcome) -> ChunkResult {
@@ -175,12 +274,11 @@ impl Machine {
     }
 
     fn serve_waiting(&mut self, out: &mut Outcome) {
-        let Outcome { deliveries, dead, .. } = out;
         let mut waiting = std::mem::take(&mut self.waiting);
         for id in waiting.drain(..) {
             // A queue that was deleted meanwhile is passed over.
-            self.with_queue(id, dead, |queue, releaser| {
-                queue.serve(id, deliveries, releaser);
+            self.with_queue(id, out, |queue, work| {
+                queue.serve(work);
                 queue.marked = false;
             });
         }

@@ -4,26 +4,32 @@
 //! without gaps; `returned` those that were taken and came back, by position. What was taken is older than the backlog's head,
 //! so returned messages are always served first, and that is their original place.
 
+mod due;
 mod serve;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use types::{ConsumerKey, QueueId, SeqRange, SessionId};
+use types::{ConsumerKey, QueueId, SeqRange, SessionId, Timestamp};
 
 use crate::{
-    CancelReason, Cancelled, QueueConfig, QueueStats,
+    CancelReason, Cancelled, Delivery, EndReason, QueueConfig, QueueStats,
     backlog::{Backlog, Piece},
     consumers::{Consumer, Consumers},
     held::Taken,
     live::Releaser,
+    machine::NEVER,
     number,
+    sessions::Sessions,
 };
 
 /// One queue.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Queue {
     /// Settings.
-    pub(crate) config: QueueConfig,
+    pub(crate) config: Arc<QueueConfig>,
     /// Never taken.
     pub(crate) backlog: Backlog,
     /// Taken and come back.
@@ -34,6 +40,14 @@ pub(crate) struct Queue {
     pub(crate) counters: Counters,
     /// Whether it is in the list of queues to be served at the end of the entry.
     pub(crate) marked: bool,
+    /// Set when the queue has come to its end.
+    pub(crate) end: Option<EndReason>,
+    /// When it was in use last: since then its time to expire passes, as long as it has no consumers.
+    pub(crate) used_at: Timestamp,
+    /// Nothing is due before. Lowered as things are added that wait for time; raised only by [`Queue::due`].
+    pub(crate) due_at: Timestamp,
+    /// The deadline that the machine knows.
+    pub(crate) registered: Timestamp,
     returned_bytes: u64,
     unacked: u64,
     unacked_bytes: u64,
@@ -59,6 +73,21 @@ pub(crate) struct Counters {
     pub(crate) purged: u64,
 }
 
+/// What a queue may use, and where it tells what happens, while it is worked on.
+#[derive(Debug)]
+pub(crate) struct Work<'a> {
+    /// The queue.
+    pub(crate) id: QueueId,
+    /// The machine's time.
+    pub(crate) now: Timestamp,
+    /// Takes references to entries.
+    pub(crate) releaser: Releaser<'a>,
+    /// In which queues sessions have something.
+    pub(crate) sessions: &'a mut Sessions,
+    /// Takes deliveries.
+    pub(crate) deliveries: &'a mut Vec<Delivery>,
+}
+
 /// What becomes of messages that a consumer gives up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -74,9 +103,39 @@ pub(crate) enum Verdict {
 }
 
 impl Queue {
-    /// A queue without messages.
-    pub(crate) fn new(config: QueueConfig) -> Self {
-        Queue { config, ..Queue::default() }
+    /// A queue without messages. Its time to expire starts now.
+    pub(crate) fn new(config: QueueConfig, now: Timestamp) -> Self {
+        let mut queue = Queue {
+            config: Arc::new(config),
+            backlog: Backlog::default(),
+            returned: BTreeMap::new(),
+            consumers: Consumers::default(),
+            counters: Counters::default(),
+            marked: false,
+            end: None,
+            used_at: now,
+            due_at: NEVER,
+            registered: NEVER,
+            returned_bytes: 0,
+            unacked: 0,
+            unacked_bytes: 0,
+        };
+        queue.due_at = queue.next_due();
+        queue
+    }
+
+    /// Settings change. A new time to expire starts now.
+    pub(crate) fn configure(&mut self, config: &QueueConfig, work: &mut Work<'_>) {
+        let before = std::mem::replace(&mut self.config, Arc::new(config.clone()));
+        if before.expires_ms != config.expires_ms {
+            self.touch(work.now);
+        }
+    }
+
+    /// The queue is in use.
+    pub(crate) fn touch(&mut self, now: Timestamp) {
+        self.used_at = now;
+        self.lower_due(self.lease_end());
     }
 
     /// Messages that wait.
@@ -107,40 +166,66 @@ impl Queue {
         purged
     }
 
-    /// A consumer gives up what it holds in the ranges. Says whether the consumer's record went with it.
-    pub(crate) fn give_up(
-        &mut self,
-        key: &ConsumerKey,
-        ranges: &[SeqRange],
-        verdict: Verdict,
-        releaser: &mut Releaser<'_>,
-    ) -> bool {
-        let Some(slot) = self.consumers.find(key) else { return false };
+    /// A consumer gives up what it holds in the ranges; its record may go with it.
+    pub(crate) fn give_up(&mut self, key: &ConsumerKey, ranges: &[SeqRange], verdict: Verdict, work: &mut Work<'_>) {
+        let Some(slot) = self.consumers.find(key) else { return };
         for range in ranges {
-            self.give_up_range(slot, *range, verdict, releaser);
+            self.give_up_range(slot, *range, verdict, work);
         }
         self.consumers.settle_ring(slot);
-        self.consumers.remove_if_over(slot)
+        self.remove_if_over(slot, work);
+    }
+
+    /// A consumer gets no more messages; what it holds stays held.
+    pub(crate) fn detach(&mut self, key: &ConsumerKey, work: &mut Work<'_>) {
+        let Some(slot) = self.consumers.find(key) else { return };
+        self.detach_slot(slot, work.now);
+        self.remove_if_over(slot, work);
     }
 
     /// Returns everything that a session holds, as failed, and forgets its consumers.
-    pub(crate) fn close_session(&mut self, session: SessionId, releaser: &mut Releaser<'_>) {
+    pub(crate) fn close_session(&mut self, session: SessionId, work: &mut Work<'_>) {
         for slot in self.consumers.of_session(session) {
-            self.consumers.detach(slot);
+            self.detach_slot(slot, work.now);
             let all = SeqRange { first: 0, last: u64::MAX };
-            self.give_up_range(slot, all, Verdict::Return { failed: true }, releaser);
+            self.give_up_range(slot, all, Verdict::Return { failed: true }, work);
             self.consumers.remove(slot);
+        }
+        work.sessions.remove(session, work.id);
+    }
+
+    /// Detaches a consumer. When it was the last, the queue's time to expire starts, or the queue is over.
+    fn detach_slot(&mut self, slot: u32, now: Timestamp) {
+        let was_attached = self.consumers.get(slot).attached;
+        self.consumers.detach(slot);
+        if !was_attached || self.consumers.attached() > 0 {
+            return;
+        }
+        self.touch(now);
+        if self.config.auto_delete {
+            self.end = Some(EndReason::LastConsumer);
         }
     }
 
-    /// Lets go of all messages, when the queue is deleted. Returns how many were ready.
-    pub(crate) fn release_all(&mut self, releaser: &mut Releaser<'_>) -> u64 {
-        for consumer in self.consumers.iter() {
-            for (_, message) in consumer.held.iter() {
-                releaser.release(message.index, 1);
-            }
+    fn remove_if_over(&mut self, slot: u32, work: &mut Work<'_>) {
+        let session = self.consumers.get(slot).key.session;
+        if self.consumers.remove_if_over(slot) && !self.consumers.has_session(session) {
+            work.sessions.remove(session, work.id);
         }
-        self.purge(releaser)
+    }
+
+    /// Lets go of all messages, when the queue is over.
+    pub(crate) fn release_all(&self, releaser: &mut Releaser<'_>) {
+        self.for_each_reference(|index, count| releaser.release(index, count));
+    }
+
+    /// Tells of all references to entries.
+    pub(crate) fn for_each_reference(&self, mut on_reference: impl FnMut(u64, u32)) {
+        self.backlog.for_each_run(|piece| on_reference(piece.index, piece.count));
+        self.returned.values().for_each(|message| on_reference(message.index, 1));
+        for consumer in self.consumers.iter() {
+            consumer.held.iter().for_each(|(_, message)| on_reference(message.index, 1));
+        }
     }
 
     /// The attached consumers, as cancelled.
@@ -192,7 +277,8 @@ impl Queue {
         self.counters.enqueued - self.backlog.messages()
     }
 
-    fn give_up_range(&mut self, slot: u32, range: SeqRange, verdict: Verdict, releaser: &mut Releaser<'_>) {
+    fn give_up_range(&mut self, slot: u32, range: SeqRange, verdict: Verdict, work: &mut Work<'_>) {
+        let releaser = &mut work.releaser;
         let Queue { consumers, returned, returned_bytes, .. } = self;
         let (mut messages, mut bytes) = (0, 0);
         consumers.get_mut(slot).held.release(range, |message| {

@@ -6,17 +6,21 @@
 //! ```text
 //! header   = version | time | next index | queues | segments | nodes | node*
 //! node     = id | 1 or 0 | fenced boot | 1 or 0 | boot | last seq, where 0 says that what follows is not there
-//! queue    = tag 1 | id | enqueued | delivered | settled | returned | discarded | purged, then in this order its
+//! ended    = tag 6 | id (2), for all queues that are over, then
+//! queue    = tag 1 | id | enqueued | delivered | settled | returned | discarded | purged | used at (2), then in this order its
+//! config   = tag 7 | settings (2), unless they are the usual ones
 //! piece    = tag 2 | index - index of the piece before | first slot | count | size of each
 //! returned = tag 3 | position | index | slot | size | delivery count
 //! consumer = tag 4 | place in the ring + 1 or 0 | node | serial | number | flags | prefetch | initial credit | credit
 //!                  | next seq, then its
 //! held     = tag 5 | seq - seq before | position | index | slot | size | delivery count * 2 + redelivered
 //! ```
+//! A (2) marks what version 2 has added; version 1 is still read.
 //!
 //! What follows from the rest is not written: live counts, depths, the index of sessions. Equal machines write equal bytes,
 //! whatever way they came to be so.
 
+mod config;
 mod decode;
 mod encode;
 mod values;
@@ -27,13 +31,17 @@ use bytes::Bytes;
 use crate::Machine;
 
 /// The version that is written. Older ones are read as long as clusters with them may be upgraded.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
+/// The oldest version that is read.
+const VERSION_MIN: u64 = 1;
 
 const TAG_QUEUE: u8 = 1;
 const TAG_PIECE: u8 = 2;
 const TAG_RETURNED: u8 = 3;
 const TAG_CONSUMER: u8 = 4;
 const TAG_HELD: u8 = 5;
+const TAG_ENDED: u8 = 6;
+const TAG_CONFIG: u8 = 7;
 
 const FLAG_ATTACHED: u64 = 1;
 const FLAG_NO_ACK: u64 = 2;

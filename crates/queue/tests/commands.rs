@@ -76,15 +76,19 @@ fn a_queue_with_ready_messages_is_not_deleted_if_empty_is_asked_for() {
 }
 
 #[test]
-fn a_queue_that_is_created_again_in_the_same_entry_is_a_new_one() {
+fn the_id_of_a_queue_that_is_over_is_not_used_again_until_it_is_forgotten() {
     let mut group = Group::new();
     let create = Command::CreateQueue { queue: QUEUE, config: QueueConfig::default() };
-    let commands = vec![publish(&[QUEUE], 2), attach(1, prefetch(5)), delete(QUEUE, false, false), create];
+    let commands = vec![publish(&[QUEUE], 2), attach(1, prefetch(5)), delete(QUEUE, false, false), create.clone()];
     let (replies, out) = group.batch(me(), commands);
-    assert_eq!(replies[2], Reply::Deleted { messages: 0 }, "the consumer was there before the queue went");
-    assert_eq!(out.dead, [group.index]);
-    assert_eq!(group.ready(QUEUE), 0);
+    assert_eq!(replies[2..], [Reply::Deleted { messages: 0 }, NO_SUCH_QUEUE], "the consumer was there before it went");
+    assert_eq!((out.dead, out.ended), (vec![group.index], vec![]), "nobody has to be told of a queue that was deleted");
+    assert_eq!(group.machine.ended().collect::<Vec<_>>(), [QUEUE]);
     assert_eq!(group.reissued(), []);
+    assert_eq!(group.run(Command::Forget { queues: vec![QUEUE, OTHER, GONE] }), Reply::Done);
+    assert_eq!(group.machine.ended().count(), 0);
+    assert_eq!(group.run(create), Reply::Done);
+    assert_eq!(group.machine.queues().collect::<Vec<_>>(), [QUEUE, OTHER]);
 }
 
 #[test]

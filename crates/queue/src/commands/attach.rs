@@ -15,7 +15,7 @@ pub(super) fn apply(
     out: &mut Outcome,
 ) -> Reply {
     let key = scope.consumer(number);
-    let attached = machine.with_queue(queue, &mut out.dead, |state, _| {
+    let attached = machine.with_queue(queue, out, |state, work| {
         let consumers = &mut state.consumers;
         if number == ConsumerKey::GET {
             // That number is in use by the session's `basic.get`.
@@ -28,13 +28,11 @@ pub(super) fn apply(
             return Err(Refusal::ExclusiveUse);
         }
         consumers.insert(Consumer::attached(key, options));
+        work.sessions.insert(scope.session, queue);
         Ok(())
     });
     match attached {
-        Some(Ok(())) => {
-            machine.sessions.insert(scope.session, queue);
-            Reply::Done
-        }
+        Some(Ok(())) => Reply::Done,
         Some(Err(refusal)) => Reply::Refused(refusal),
         None => Reply::Refused(Refusal::NoSuchQueue),
     }

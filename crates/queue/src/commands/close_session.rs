@@ -6,7 +6,7 @@ use super::Scope;
 
 pub(super) fn apply(machine: &mut Machine, scope: &Scope, out: &mut Outcome) -> Reply {
     for queue in machine.sessions.close(scope.session) {
-        machine.with_queue(queue, &mut out.dead, |state, releaser| state.close_session(scope.session, releaser));
+        machine.with_queue(queue, out, |state, work| state.close_session(scope.session, work));
     }
     Reply::Done
 }

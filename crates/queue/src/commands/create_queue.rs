@@ -1,12 +1,21 @@
 //! A queue comes into being.
 
-use std::sync::Arc;
+use std::{collections::btree_map::Entry, sync::Arc};
 
 use types::QueueId;
 
-use crate::{Machine, QueueConfig, Reply, queue::Queue};
+use crate::{Machine, Outcome, QueueConfig, Refusal, Reply, queue::Queue};
 
-pub(super) fn apply(machine: &mut Machine, queue: QueueId, config: &QueueConfig) -> Reply {
-    machine.queues.entry(queue).or_insert_with(|| Arc::new(Queue::new(config.clone())));
-    Reply::Done
+pub(super) fn apply(machine: &mut Machine, id: QueueId, config: &QueueConfig, out: &mut Outcome) -> Reply {
+    if machine.ended.contains(&id) {
+        return Reply::Refused(Refusal::NoSuchQueue);
+    }
+    if let Entry::Vacant(place) = machine.queues.entry(id) {
+        place.insert(Arc::new(Queue::new(config.clone(), machine.time)));
+    }
+    // Registers its deadline; and one that was here may just have come to its end.
+    match machine.with_queue(id, out, |_, _| ()) {
+        Some(()) => Reply::Done,
+        None => Reply::Refused(Refusal::NoSuchQueue),
+    }
 }

@@ -15,7 +15,7 @@ pub(super) fn apply(
     out: &mut Outcome,
 ) -> Reply {
     let key = scope.consumer(number);
-    machine.with_queue(queue, &mut out.dead, |state, _| {
+    machine.with_queue(queue, out, |state, _| {
         if let Some(slot) = state.consumers.find(&key) {
             let consumer = state.consumers.get_mut(slot);
             consumer.credit = consumer.credit.max(up_to);

@@ -15,11 +15,5 @@ pub(super) fn apply(machine: &mut Machine, id: QueueId, if_unused: bool, if_empt
     if if_empty && queue.ready() > 0 {
         return Reply::Refused(Refusal::NotEmpty);
     }
-    let released = machine.with_queue(id, &mut out.dead, |queue, releaser| queue.release_all(releaser));
-    let queue = machine.queues.remove(&id).expect("it was found before");
-    out.cancelled.extend(queue.cancelled(id));
-    for session in queue.sessions() {
-        machine.sessions.remove(session, id);
-    }
-    Reply::Deleted { messages: released.unwrap_or_default() }
+    Reply::Deleted { messages: machine.remove_queue(id, out) }
 }

@@ -14,8 +14,8 @@ use super::Scope;
 pub(super) fn apply(machine: &mut Machine, scope: &Scope, enqueue: &Enqueue, out: &mut Outcome) -> Reply {
     for run in &enqueue.runs {
         let Some(first_slot) = slot_in_entry(scope, run) else { continue };
-        machine.with_queue(run.queue, &mut out.dead, |queue, releaser| {
-            if releaser.add(run.count).is_err() {
+        machine.with_queue(run.queue, out, |queue, work| {
+            if work.releaser.add(run.count).is_err() {
                 // More references than an entry can have slots for; only a broken sender gets here.
                 return;
             }

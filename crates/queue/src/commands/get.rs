@@ -8,12 +8,9 @@ use super::Scope;
 
 pub(super) fn apply(machine: &mut Machine, scope: &Scope, queue: QueueId, no_ack: bool, out: &mut Outcome) -> Reply {
     machine.serve_first(queue, out);
-    let got = machine.with_queue(queue, &mut out.dead, |state, releaser| state.get(scope.session, no_ack, releaser));
+    let got = machine.with_queue(queue, out, |state, work| state.get(scope.session, no_ack, work));
     match got {
-        Some(Some(got)) => {
-            machine.sessions.insert(scope.session, queue);
-            Reply::Got(got)
-        }
+        Some(Some(got)) => Reply::Got(got),
         Some(None) => Reply::Empty,
         None => Reply::Refused(Refusal::NoSuchQueue),
     }

@@ -7,7 +7,7 @@ use crate::{Machine, Outcome, Reply};
 pub(super) fn apply(machine: &mut Machine, node: NodeId, boot: u64, sessions_up_to: u64, out: &mut Outcome) -> Reply {
     machine.producers.fence(node, boot);
     for (session, queue) in machine.sessions.close_node(node, sessions_up_to) {
-        machine.with_queue(queue, &mut out.dead, |state, releaser| state.close_session(session, releaser));
+        machine.with_queue(queue, out, |state, work| state.close_session(session, work));
     }
     Reply::Done
 }

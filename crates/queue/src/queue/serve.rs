@@ -1,8 +1,8 @@
 //! Giving messages away: to the consumers in the ring, and to `basic.get`.
 
-use types::{ConsumerKey, QueueId, SessionId};
+use types::{ConsumerKey, SessionId};
 
-use super::Queue;
+use super::{Queue, Work};
 use crate::{
     Delivered, Delivery, Got,
     backlog::Piece,
@@ -15,7 +15,8 @@ use crate::{
 impl Queue {
     /// Gives ready messages to consumers that may have them: one to each in turn; a consumer that is alone gets its at once.
     /// Each consumer gets at most one delivery.
-    pub(crate) fn serve(&mut self, id: QueueId, deliveries: &mut Vec<Delivery>, releaser: &mut Releaser<'_>) {
+    pub(crate) fn serve(&mut self, work: &mut Work<'_>) {
+        let Work { id, deliveries, releaser, .. } = work;
         let mut served = Vec::new();
         while self.ready() > 0
             && let Some(slot) = self.consumers.next_in_ring()
@@ -27,7 +28,7 @@ impl Queue {
             let at = *consumer.delivery.get_or_insert_with(|| {
                 served.push(slot);
                 let (first_seq, messages) = (consumer.held.next_seq(), Vec::new());
-                deliveries.push(Delivery { consumer: consumer.key, queue: id, first_seq, messages });
+                deliveries.push(Delivery { consumer: consumer.key, queue: *id, first_seq, messages });
                 deliveries.len() - 1
             });
             self.give(slot, most, &mut deliveries[at].messages, releaser);
@@ -39,17 +40,19 @@ impl Queue {
     }
 
     /// Gives the first ready message to a session's `basic.get`.
-    pub(crate) fn get(&mut self, session: SessionId, no_ack: bool, releaser: &mut Releaser<'_>) -> Option<Got> {
+    pub(crate) fn get(&mut self, session: SessionId, no_ack: bool, work: &mut Work<'_>) -> Option<Got> {
+        self.touch(work.now);
         let message = self.take_one()?;
         let remaining = self.ready();
         let key = ConsumerKey { session, number: ConsumerKey::GET };
         let slot = self.consumers.find(&key).unwrap_or_else(|| self.consumers.insert(Consumer::getter(session)));
         let held = &mut self.consumers.get_mut(slot).held;
         let seq = held.next_seq();
+        work.sessions.insert(session, work.id);
         self.counters.delivered += 1;
         if no_ack {
             held.skip(1);
-            releaser.release(message.index, 1);
+            work.releaser.release(message.index, 1);
             self.counters.settled += 1;
         } else {
             held.push(message);

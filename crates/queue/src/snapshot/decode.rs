@@ -7,8 +7,8 @@ use bytes::Bytes;
 use types::{ConsumerKey, NodeId, QueueId, SessionId, Timestamp};
 
 use super::{
-    FLAG_ATTACHED, FLAG_EXCLUSIVE, FLAG_NO_ACK, RestoreError, TAG_CONSUMER, TAG_HELD, TAG_PIECE, TAG_QUEUE,
-    TAG_RETURNED, VERSION,
+    FLAG_ATTACHED, FLAG_EXCLUSIVE, FLAG_NO_ACK, RestoreError, TAG_CONFIG, TAG_CONSUMER, TAG_ENDED, TAG_HELD, TAG_PIECE,
+    TAG_QUEUE, TAG_RETURNED, VERSION, VERSION_MIN, config,
     values::{COUNTER_MAX, Parsed, Values},
     varint,
 };
@@ -31,11 +31,11 @@ pub(super) fn restore(segments: impl IntoIterator<Item = (u64, Bytes)>) -> Resul
     }
     let mut header = Values(&header);
     let version = header.value().map_err(|what| RestoreError::Damaged { segment: 0, what })?;
-    if version != VERSION {
+    if !(VERSION_MIN..=VERSION).contains(&version) {
         return Err(RestoreError::UnknownVersion(version));
     }
     let (mut reader, segment_count, queue_count) =
-        read_header(header).map_err(|what| RestoreError::Damaged { segment: 0, what })?;
+        read_header(version, header).map_err(|what| RestoreError::Damaged { segment: 0, what })?;
     for expected in 1..segment_count {
         let Some((_, bytes)) = segments.next().filter(|(key, _)| *key == expected) else {
             return Err(RestoreError::Missing { expected });
@@ -52,7 +52,7 @@ pub(super) fn restore(segments: impl IntoIterator<Item = (u64, Bytes)>) -> Resul
     Ok(machine)
 }
 
-fn read_header(mut header: Values<'_>) -> Parsed<(Reader, u64, u64)> {
+fn read_header(version: u64, mut header: Values<'_>) -> Parsed<(Reader, u64, u64)> {
     let mut machine = Machine { time: Timestamp(header.value()?), next_index: header.value()?, ..Machine::default() };
     let (queues, segments, nodes) = (header.value()?, header.value()?, header.value()?);
     let mut last_node = None;
@@ -69,11 +69,12 @@ fn read_header(mut header: Values<'_>) -> Parsed<(Reader, u64, u64)> {
         machine.producers.restore(NodeId(node), NodeProducer { fenced, current });
     }
     header.end()?;
-    Ok((Reader { machine, queue: None, consumer: None }, segments, queues))
+    Ok((Reader { version, machine, queue: None, consumer: None }, segments, queues))
 }
 
 /// Reads items into a machine.
 struct Reader {
+    version: u64,
     machine: Machine,
     queue: Option<PartialQueue>,
     consumer: Option<PartialConsumer>,
@@ -107,6 +108,8 @@ impl Reader {
                 TAG_RETURNED => self.returned(&mut values)?,
                 TAG_CONSUMER => self.consumer(&mut values)?,
                 TAG_HELD => self.held(&mut values)?,
+                TAG_ENDED => self.ended(&mut values)?,
+                TAG_CONFIG => self.config(&mut values)?,
                 _ => return Err("an item of an unknown kind"),
             }
         }
@@ -119,7 +122,7 @@ impl Reader {
         if self.machine.queues.last_key_value().is_some_and(|(last, _)| *last >= id) {
             return Err("queues are out of order");
         }
-        let mut queue = Queue::new(QueueConfig::default());
+        let mut queue = Queue::new(QueueConfig::default(), Timestamp(0));
         queue.counters = Counters {
             enqueued: values.counter()?,
             delivered: values.counter()?,
@@ -128,7 +131,25 @@ impl Reader {
             discarded: values.counter()?,
             purged: values.counter()?,
         };
+        if self.version > 1 {
+            queue.used_at = Timestamp(values.value()?);
+        }
         self.queue = Some(PartialQueue { id, queue, last_index: 0, ring: BTreeMap::new() });
+        Ok(())
+    }
+
+    fn ended(&mut self, values: &mut Values<'_>) -> Parsed<()> {
+        let id = QueueId(values.value()?);
+        if self.queue.is_some() || self.machine.ended.last().is_some_and(|last| *last >= id) {
+            return Err("queues that are over are out of order");
+        }
+        self.machine.ended.insert(id);
+        Ok(())
+    }
+
+    fn config(&mut self, values: &mut Values<'_>) -> Parsed<()> {
+        let partial = self.queue.as_mut().ok_or("settings without a queue")?;
+        partial.queue.config = Arc::new(config::from_values(values)?);
         Ok(())
     }
 
@@ -232,7 +253,7 @@ impl Reader {
             }
             partial.queue.restore_consumer(consumer);
         }
-        self.machine.queues.insert(partial.id, Arc::new(partial.queue));
+        self.machine.restore_queue(partial.id, partial.queue);
         Ok(())
     }
 }

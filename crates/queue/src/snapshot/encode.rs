@@ -6,10 +6,10 @@ use bytes::Bytes;
 use types::{ConsumerKey, QueueId};
 
 use super::{
-    FLAG_ATTACHED, FLAG_EXCLUSIVE, FLAG_NO_ACK, TAG_CONSUMER, TAG_HELD, TAG_PIECE, TAG_QUEUE, TAG_RETURNED, VERSION,
-    varint,
+    FLAG_ATTACHED, FLAG_EXCLUSIVE, FLAG_NO_ACK, TAG_CONFIG, TAG_CONSUMER, TAG_ENDED, TAG_HELD, TAG_PIECE, TAG_QUEUE,
+    TAG_RETURNED, VERSION, config, varint,
 };
-use crate::{Machine, consumers::Consumer, held::Taken, number, queue::Queue};
+use crate::{Machine, QueueConfig, consumers::Consumer, held::Taken, number, queue::Queue};
 
 /// A segment that has come to this size is ended. Large enough that a hundred thousand idle queues are a few dozen values in
 /// the store, small enough that one is written at a time without notice. Unit: bytes.
@@ -25,6 +25,9 @@ struct Segments {
 /// All segments of a machine's state.
 pub(super) fn snapshot(machine: &Machine) -> Vec<(u64, Bytes)> {
     let mut segments = Segments::default();
+    for id in &machine.ended {
+        segments.item(TAG_ENDED, &[id.0]);
+    }
     for (id, queue) in &machine.queues {
         write_queue(&mut segments, *id, queue);
     }
@@ -73,7 +76,6 @@ fn header(machine: &Machine, segments: u64) -> Bytes {
 }
 
 fn write_queue(segments: &mut Segments, id: QueueId, queue: &Queue) {
-    // Settings that are added are to be written.
     let counters = queue.counters;
     segments.item(
         TAG_QUEUE,
@@ -85,8 +87,12 @@ fn write_queue(segments: &mut Segments, id: QueueId, queue: &Queue) {
             counters.returned,
             counters.discarded,
             counters.purged,
+            queue.used_at.0,
         ],
     );
+    if *queue.config != QueueConfig::default() {
+        segments.item(TAG_CONFIG, &config::to_values(&queue.config));
+    }
     let mut last_index = 0;
     queue.backlog.for_each_uniform(|index, first_slot, count, size| {
         // Entries come in ascending order, so the difference is small.

@@ -37,6 +37,15 @@ impl Values<'_> {
         }
     }
 
+    /// One and a number, or zero and zero.
+    pub(super) fn option(&mut self) -> Parsed<Option<u64>> {
+        match (self.flag()?, self.value()?) {
+            (true, value) => Ok(Some(value)),
+            (false, 0) => Ok(None),
+            (false, _) => Err("what is not there has a value"),
+        }
+    }
+
     /// Nothing may be left.
     pub(super) fn end(self) -> Parsed<()> {
         if self.0.is_empty() { Ok(()) } else { Err("bytes are left over") }

@@ -57,14 +57,23 @@ pub fn publish(queues: &[QueueId], count: u32) -> Command {
 pub struct Group {
     pub machine: Machine,
     pub index: u64,
+    /// The time of the next entry.
+    pub now: u64,
 }
 
 impl Group {
     pub fn new() -> Self {
-        let mut group = Group { machine: Machine::new(), index: 0 };
+        let mut group = Group { machine: Machine::new(), index: 0, now: 1000 };
         for queue in [QUEUE, OTHER] {
             group.run(Command::CreateQueue { queue, config: QueueConfig::default() });
         }
+        group
+    }
+
+    /// One with a queue of these settings, the first.
+    pub fn with(config: QueueConfig) -> Self {
+        let mut group = Group::new();
+        group.run(Command::ConfigureQueue { queue: QUEUE, config });
         group
     }
 
@@ -72,7 +81,7 @@ impl Group {
     pub fn entry(&mut self, chunks: &[Chunk]) -> Outcome {
         self.index += 1;
         let mut out = Outcome::default();
-        let at = At { index: self.index, proposed_at: Timestamp(self.index) };
+        let at = At { index: self.index, proposed_at: Timestamp(self.now) };
         self.machine.apply_entry(at, chunks, &mut out);
         self.machine.check().unwrap();
         out
@@ -93,6 +102,12 @@ impl Group {
     pub fn act_as(&mut self, session: SessionId, command: Command) -> (Reply, Outcome) {
         let (mut replies, out) = self.batch(session, vec![command]);
         (replies.remove(0), out)
+    }
+
+    /// Time passes, and the leader notices.
+    pub fn wait(&mut self, ms: u64) -> Outcome {
+        self.now += ms;
+        self.act(Command::Tick).1
     }
 
     /// One command that brings about nothing of interest beside its reply.

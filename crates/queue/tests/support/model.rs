@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use queue::{
-    CancelReason, Cancelled, Chunk, ChunkReply, ChunkResult, Command, ConsumerOptions, Delivered, Enqueue, Got,
-    Refusal, Reply,
+    At, CancelReason, Cancelled, Chunk, ChunkReply, ChunkResult, Command, ConsumerOptions, Delivered, EndReason,
+    Enqueue, Got, QueueConfig, Refusal, Reply,
 };
 use types::{ConsumerKey, MessageRef, NodeId, QueueId, SeqRange, SessionId};
 
@@ -31,6 +31,9 @@ pub struct Consumer {
 
 #[derive(Clone, Debug, Default)]
 pub struct Queue {
+    pub config: QueueConfig,
+    pub used_at: u64,
+    pub end: Option<EndReason>,
     pub enqueued: Vec<Message>,
     /// By place.
     pub ready: Vec<Message>,
@@ -47,6 +50,8 @@ pub type Producer = (Option<u64>, Option<(u64, u64)>);
 
 #[derive(Clone, Debug, Default)]
 pub struct Model {
+    pub now: u64,
+    pub ended: BTreeSet<QueueId>,
     pub queues: BTreeMap<QueueId, Queue>,
     pub producers: BTreeMap<NodeId, Producer>,
     /// Entries with a blob that is not dead yet.
@@ -58,7 +63,8 @@ pub struct Model {
 pub struct Effects {
     pub replies: Vec<ChunkReply>,
     pub deliveries: Vec<(ConsumerKey, QueueId, u64, Delivered)>,
-    pub cancelled: Vec<Cancelled>,
+    pub cancelled: BTreeSet<(ConsumerKey, QueueId, u64)>,
+    pub ended: BTreeSet<(QueueId, bool)>,
     pub dead: BTreeSet<u64>,
 }
 
@@ -136,7 +142,33 @@ impl Queue {
         }));
     }
 
-    fn close(&mut self, session: SessionId) {
+    /// Does what is due.
+    fn due(&mut self, now: u64) {
+        if self.attached() == 0 && self.config.expires_ms.is_some_and(|ms| self.used_at + ms <= now) {
+            self.end = Some(EndReason::Expired);
+        }
+    }
+
+    /// When something is due.
+    pub fn deadline(&self) -> Option<u64> {
+        self.config.expires_ms.filter(|_| self.attached() == 0).map(|ms| self.used_at + ms)
+    }
+
+    fn detach(&mut self, key: ConsumerKey, now: u64) {
+        let Some(consumer) = self.find(key).filter(|consumer| consumer.attached) else { return };
+        consumer.attached = false;
+        if self.attached() == 0 {
+            self.used_at = now;
+            self.end = self.config.auto_delete.then_some(EndReason::LastConsumer);
+        }
+    }
+
+    fn close(&mut self, session: SessionId, now: u64) {
+        for key in self.consumers.iter().map(|consumer| consumer.key).collect::<Vec<_>>() {
+            if key.session == session {
+                self.detach(key, now);
+            }
+        }
         for consumer in std::mem::take(&mut self.consumers) {
             if consumer.key.session == session {
                 self.put_back(consumer.held.into_iter().map(|(_, message)| message).collect(), true);
@@ -148,7 +180,9 @@ impl Queue {
 }
 
 impl Model {
-    pub fn apply_entry(&mut self, index: u64, chunks: &[Chunk]) -> Effects {
+    pub fn apply_entry(&mut self, at: At, chunks: &[Chunk]) -> Effects {
+        let index = at.index;
+        self.now = self.now.max(at.proposed_at.0);
         let mut effects = Effects::default();
         let mut base = 0;
         for chunk in chunks {
@@ -161,6 +195,7 @@ impl Model {
                     let mut replies = Vec::new();
                     for command in &chunk.commands {
                         replies.push(self.apply(index, base, chunk, command, &mut effects));
+                        self.end_queues(&mut effects);
                         self.queues.values_mut().for_each(Queue::sort);
                     }
                     ChunkResult::Applied(replies)
@@ -194,6 +229,31 @@ impl Model {
         references
     }
 
+    /// A queue, when what is due in it is done.
+    fn at(&mut self, id: QueueId, effects: &mut Effects) -> Option<&mut Queue> {
+        let now = self.now;
+        if let Some(queue) = self.queues.get_mut(&id) {
+            queue.due(now);
+        }
+        self.end_queues(effects);
+        self.queues.get_mut(&id)
+    }
+
+    fn end_queues(&mut self, effects: &mut Effects) {
+        let ended: Vec<_> = self.queues.iter().filter_map(|(id, queue)| Some((*id, queue.end?))).collect();
+        for (id, reason) in ended {
+            self.remove(id, effects);
+            effects.ended.insert((id, reason == EndReason::Expired));
+        }
+    }
+
+    fn remove(&mut self, id: QueueId, effects: &mut Effects) {
+        let queue = self.queues.remove(&id).unwrap();
+        self.ended.insert(id);
+        let attached = queue.consumers.iter().filter(|consumer| consumer.attached);
+        effects.cancelled.extend(attached.map(|consumer| (consumer.key, id, 0)));
+    }
+
     fn admit(&mut self, chunk: &Chunk) -> Option<ChunkResult> {
         let (node, boot) = (chunk.producer.node, chunk.producer.boot);
         if node == NodeId(0) {
@@ -214,35 +274,61 @@ impl Model {
         }
     }
 
+    #[allow(clippy::too_many_lines, reason = "one short arm for each command")]
     fn apply(&mut self, index: u64, base: u32, chunk: &Chunk, command: &Command, effects: &mut Effects) -> Reply {
         match command {
-            Command::CreateQueue { queue, .. } => {
-                self.queues.entry(*queue).or_default();
+            Command::CreateQueue { queue, config } => {
+                let new = || Queue { config: config.clone(), used_at: self.now, ..Queue::default() };
+                if !self.ended.contains(queue) {
+                    self.queues.entry(*queue).or_insert_with(new);
+                }
+                self.done_if_there(*queue, effects, |_, _| ())
+            }
+            Command::ConfigureQueue { queue, config } => self.done_if_there(*queue, effects, |queue, now| {
+                if queue.config.expires_ms != config.expires_ms {
+                    queue.used_at = now;
+                }
+                queue.config = config.clone();
+            }),
+            Command::Touch { queue } => {
+                self.done_if_there(*queue, effects, |queue, now| queue.used_at = now);
+                Reply::Done
+            }
+            Command::Tick => {
+                for id in self.queues.keys().copied().collect::<Vec<_>>() {
+                    self.at(id, effects);
+                }
+                Reply::Done
+            }
+            Command::Forget { queues } => {
+                self.ended.retain(|queue| !queues.contains(queue));
                 Reply::Done
             }
             Command::DeleteQueue { queue, if_unused, if_empty } => self.delete(*queue, *if_unused, *if_empty, effects),
-            Command::Enqueue(enqueue) => self.enqueue(index, base, chunk, enqueue),
-            Command::Attach { queue, number, options } => self.attach(*queue, chunk.consumer(*number), *options),
-            Command::Detach { queue, number } => self.detach(*queue, chunk.consumer(*number)),
+            Command::Enqueue(enqueue) => self.enqueue(index, base, chunk, enqueue, effects),
+            Command::Attach { queue, number, options } => {
+                self.attach(*queue, chunk.consumer(*number), *options, effects)
+            }
+            Command::Detach { queue, number } => self.detach(*queue, chunk.consumer(*number), effects),
             Command::Credit { queue, number, up_to } => {
-                let consumer = self.queues.get_mut(queue).and_then(|queue| queue.find(chunk.consumer(*number)));
+                let consumer = self.at(*queue, effects).and_then(|queue| queue.find(chunk.consumer(*number)));
                 consumer.into_iter().for_each(|consumer| consumer.credit = consumer.credit.max(*up_to));
                 Reply::Done
             }
             Command::Settle { queue, number, ranges } => {
-                if let Some(queue) = self.queues.get_mut(queue) {
+                if let Some(queue) = self.at(*queue, effects) {
                     queue.settled += queue.take(chunk.consumer(*number), ranges).len() as u64;
                 }
                 Reply::Done
             }
             Command::Discard { queue, number, ranges } => {
-                if let Some(queue) = self.queues.get_mut(queue) {
+                if let Some(queue) = self.at(*queue, effects) {
                     queue.discarded += queue.take(chunk.consumer(*number), ranges).len() as u64;
                 }
                 Reply::Done
             }
             Command::Return { queue, number, ranges, failed } => {
-                if let Some(queue) = self.queues.get_mut(queue) {
+                if let Some(queue) = self.at(*queue, effects) {
                     let messages = queue.take(chunk.consumer(*number), ranges);
                     queue.put_back(messages, *failed);
                 }
@@ -260,16 +346,22 @@ impl Model {
                 consumers: queue.attached() as u32,
             }),
             Command::CloseSession => {
-                self.queues.values_mut().for_each(|queue| queue.close(chunk.session));
+                self.close(|session| session == chunk.session, effects);
                 Reply::Done
             }
-            Command::NodeDown { node, boot, sessions_up_to } => self.node_down(*node, *boot, *sessions_up_to),
-            Command::Tick
-            | Command::ConfigureQueue { .. }
-            | Command::Touch { .. }
-            | Command::SettleDead { .. }
-            | Command::RetryDead { .. }
-            | Command::Forget { .. } => Reply::Done,
+            Command::NodeDown { node, boot, sessions_up_to } => self.node_down(*node, *boot, *sessions_up_to, effects),
+            Command::SettleDead { .. } | Command::RetryDead { .. } => Reply::Done,
+        }
+    }
+
+    fn done_if_there(&mut self, id: QueueId, effects: &mut Effects, change: impl FnOnce(&mut Queue, u64)) -> Reply {
+        let now = self.now;
+        match self.at(id, effects) {
+            Some(queue) => {
+                change(queue, now);
+                Reply::Done
+            }
+            None => Reply::Refused(Refusal::NoSuchQueue),
         }
     }
 
@@ -280,40 +372,33 @@ impl Model {
         effects: &mut Effects,
         look: impl FnOnce(&mut Queue, &mut Effects) -> Reply,
     ) -> Reply {
-        let Some(queue) = self.queues.get_mut(&id) else { return Reply::Refused(Refusal::NoSuchQueue) };
+        let Some(queue) = self.at(id, effects) else { return Reply::Refused(Refusal::NoSuchQueue) };
         queue.serve(id, effects);
         look(queue, effects)
     }
 
     fn delete(&mut self, id: QueueId, if_unused: bool, if_empty: bool, effects: &mut Effects) -> Reply {
-        let reply = self.looking_at(id, effects, |queue, effects| {
+        let reply = self.looking_at(id, effects, |queue, _| {
             if if_unused && queue.attached() > 0 {
                 return Reply::Refused(Refusal::InUse);
             }
             if if_empty && !queue.ready.is_empty() {
                 return Reply::Refused(Refusal::NotEmpty);
             }
-            queue.sort();
-            let attached = queue.consumers.iter().filter(|consumer| consumer.attached);
-            effects.cancelled.extend(attached.map(|consumer| Cancelled {
-                consumer: consumer.key,
-                queue: id,
-                reason: CancelReason::QueueGone,
-            }));
             Reply::Deleted { messages: queue.ready.len() as u64 }
         });
         if matches!(reply, Reply::Deleted { .. }) {
-            self.queues.remove(&id);
+            self.remove(id, effects);
         }
         reply
     }
 
-    fn enqueue(&mut self, index: u64, base: u32, chunk: &Chunk, enqueue: &Enqueue) -> Reply {
+    fn enqueue(&mut self, index: u64, base: u32, chunk: &Chunk, enqueue: &Enqueue, effects: &mut Effects) -> Reply {
         for run in &enqueue.runs {
-            let Some(queue) = self.queues.get_mut(&run.queue) else { continue };
-            if u64::from(run.first_slot) + u64::from(run.count) > u64::from(chunk.slots) {
+            if run.count == 0 || u64::from(run.first_slot) + u64::from(run.count) > u64::from(chunk.slots) {
                 continue;
             }
+            let Some(queue) = self.at(run.queue, effects) else { continue };
             for slot in run.first_slot..run.first_slot + run.count {
                 let size = slot.checked_sub(enqueue.first_slot).and_then(|at| enqueue.sizes.get(at as usize));
                 let message = Message {
@@ -330,8 +415,8 @@ impl Model {
         Reply::Done
     }
 
-    fn attach(&mut self, queue: QueueId, key: ConsumerKey, options: ConsumerOptions) -> Reply {
-        let Some(queue) = self.queues.get_mut(&queue) else { return Reply::Refused(Refusal::NoSuchQueue) };
+    fn attach(&mut self, id: QueueId, key: ConsumerKey, options: ConsumerOptions, effects: &mut Effects) -> Reply {
+        let Some(queue) = self.at(id, effects) else { return Reply::Refused(Refusal::NoSuchQueue) };
         if key.number == ConsumerKey::GET {
             return Reply::Refused(Refusal::ExclusiveUse);
         }
@@ -346,16 +431,28 @@ impl Model {
         Reply::Done
     }
 
-    fn detach(&mut self, queue: QueueId, key: ConsumerKey) -> Reply {
-        let Some(queue) = self.queues.get_mut(&queue) else {
-            return Reply::Detached { consumers: 0, queue_ended: false };
-        };
-        queue.find(key).into_iter().for_each(|consumer| consumer.attached = false);
-        Reply::Detached { consumers: queue.attached() as u32, queue_ended: false }
+    fn detach(&mut self, id: QueueId, key: ConsumerKey, effects: &mut Effects) -> Reply {
+        let now = self.now;
+        let Some(queue) = self.at(id, effects) else { return Reply::Detached { consumers: 0, queue_ended: false } };
+        queue.detach(key, now);
+        Reply::Detached { consumers: queue.attached() as u32, queue_ended: queue.end.is_some() }
+    }
+
+    /// Closes sessions.
+    fn close(&mut self, is_over: impl Fn(SessionId) -> bool, effects: &mut Effects) {
+        let now = self.now;
+        for id in self.queues.keys().copied().collect::<Vec<_>>() {
+            let keys = self.queues[&id].consumers.iter().map(|consumer| consumer.key.session);
+            for session in keys.filter(|session| is_over(*session)).collect::<Vec<_>>() {
+                self.at(id, effects).into_iter().for_each(|queue| queue.close(session, now));
+            }
+        }
     }
 
     fn get(&mut self, id: QueueId, session: SessionId, no_ack: bool, effects: &mut Effects) -> Reply {
+        let now = self.now;
         self.looking_at(id, effects, |queue, _| {
+            queue.used_at = now;
             if queue.ready.is_empty() {
                 return Reply::Empty;
             }
@@ -377,17 +474,22 @@ impl Model {
         })
     }
 
-    fn node_down(&mut self, node: NodeId, boot: u64, sessions_up_to: u64) -> Reply {
+    fn node_down(&mut self, node: NodeId, boot: u64, sessions_up_to: u64, effects: &mut Effects) -> Reply {
         let known = self.producers.entry(node).or_default();
         known.0 = known.0.max(Some(boot));
         known.1 = known.1.filter(|(current, _)| Some(*current) > known.0);
-        for queue in self.queues.values_mut() {
-            let keys: Vec<_> = queue.consumers.iter().map(|consumer| consumer.key.session).collect();
-            let over = keys.into_iter().filter(|session| session.node == node && session.serial <= sessions_up_to);
-            over.for_each(|session| queue.close(session));
-        }
+        self.close(|session| session.node == node && session.serial <= sessions_up_to, effects);
         Reply::Done
     }
+}
+
+/// What is compared of a cancelled consumer.
+pub fn cancelled(cancelled: &Cancelled) -> (ConsumerKey, QueueId, u64) {
+    let after_ms = match cancelled.reason {
+        CancelReason::QueueGone => 0,
+        CancelReason::Timeout { after_ms } => after_ms,
+    };
+    (cancelled.consumer, cancelled.queue, after_ms)
 }
 
 pub fn delivered(message: &Message) -> Delivered {

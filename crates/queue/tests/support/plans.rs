@@ -100,16 +100,28 @@ impl Step {
 
 /// Entries that make the queues 1 to 3 and then do anything. Queue 4 is never there at first.
 pub fn plans(entries_max: usize) -> impl Strategy<Value = Vec<Vec<ChunkPlan>>> {
-    let create = (1..=3).map(|queue| Step::Command(create_queue(queue))).collect();
-    let first = ChunkPlan { node: 1, serial: 1, numbering: Numbering::System, steps: create };
-    vec(vec(chunk(), 1..4), 1..entries_max).prop_map(move |mut entries| {
-        entries.insert(0, vec![first.clone()]);
+    let plain = Just([QueueConfig::default(), QueueConfig::default(), QueueConfig::default()]);
+    let configs = prop_oneof![1 => plain, 3 => [config(), config(), config()]];
+    (configs, vec(vec(chunk(), 1..4), 1..entries_max)).prop_map(move |(configs, mut entries)| {
+        let create = (1..).zip(configs).map(|(queue, config)| Step::Command(create_queue(queue, config))).collect();
+        let first = ChunkPlan { node: 1, serial: 1, numbering: Numbering::System, steps: create };
+        entries.insert(0, vec![first]);
         entries
     })
 }
 
-fn create_queue(queue: u64) -> Command {
-    Command::CreateQueue { queue: QueueId(queue), config: QueueConfig::default() }
+fn create_queue(queue: u64, config: QueueConfig) -> Command {
+    Command::CreateQueue { queue: QueueId(queue), config }
+}
+
+/// Settings, each of them rarely there.
+fn config() -> impl Strategy<Value = QueueConfig> {
+    let expires_ms = prop::option::weighted(0.1, 100..600_u64);
+    (expires_ms, prop::bool::weighted(0.1)).prop_map(|(expires_ms, auto_delete)| QueueConfig {
+        expires_ms,
+        auto_delete,
+        ..QueueConfig::default()
+    })
 }
 
 fn chunk() -> impl Strategy<Value = ChunkPlan> {
@@ -161,7 +173,11 @@ fn command() -> impl Strategy<Value = Command> {
         4 => (queue(), any::<bool>()).prop_map(|(queue, no_ack)| Command::Get { queue: QueueId(queue), no_ack }),
         1 => queue().prop_map(|queue| Command::Purge { queue: QueueId(queue) }),
         1 => queue().prop_map(|queue| Command::Inspect { queue: QueueId(queue) }),
-        1 => queue().prop_map(create_queue),
+        1 => (queue(), config()).prop_map(|(queue, config)| create_queue(queue, config)),
+        1 => (queue(), config())
+            .prop_map(|(queue, config)| Command::ConfigureQueue { queue: QueueId(queue), config }),
+        1 => queue().prop_map(|queue| Command::Touch { queue: QueueId(queue) }),
+        1 => vec(queue().prop_map(QueueId), 0..3).prop_map(|queues| Command::Forget { queues }),
         1 => (queue(), any::<bool>(), any::<bool>()).prop_map(|(queue, if_unused, if_empty)| Command::DeleteQueue {
             queue: QueueId(queue),
             if_unused,
@@ -173,7 +189,7 @@ fn command() -> impl Strategy<Value = Command> {
             boot,
             sessions_up_to,
         }),
-        1 => Just(Command::Tick),
+        6 => Just(Command::Tick),
     ]
 }
 
