@@ -1,6 +1,6 @@
 //! What all connections of this node share: the way to the groups, the routing tables, the sessions.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use metadata::{ConnectionId, Event, Machine};
 use parking_lot::Mutex;
@@ -12,6 +12,7 @@ use types::{Blob, GroupId, QueueId, SessionId, ShortStr};
 use crate::{
     access::AccessTable,
     config::Config,
+    dead_letter::{Inbox, Input},
     mailbox::{Mail, Mailbox},
     metrics,
     registry::Registry,
@@ -26,6 +27,8 @@ pub struct Broker {
     tables: Tables,
     access: AccessTable,
     alarm: Mutex<Option<ShortStr>>,
+    dead_letters: Arc<Inbox>,
+    this: Weak<Broker>,
     replication: OnceLock<Replication>,
 }
 
@@ -44,12 +47,14 @@ impl Broker {
     /// A broker that is not attached yet: metadata may change already, connections may not come yet.
     pub fn new(config: Config) -> Arc<Self> {
         let registry = Registry::new(config.node, config.serial_base);
-        Arc::new(Broker {
+        Arc::new_cyclic(|this| Broker {
             config,
             registry,
             tables: Tables::default(),
             access: AccessTable::default(),
             alarm: Mutex::default(),
+            dead_letters: Arc::default(),
+            this: Weak::clone(this),
             replication: OnceLock::new(),
         })
     }
@@ -195,7 +200,8 @@ impl Sessions for Broker {
     }
 
     fn dead_letters(&self, group: GroupId, letters: DeadLetterBatch) {
-        warn!(%group, queue_id = %letters.queue, count = letters.letters.len(), "dead letters wait");
+        self.dead_letters.push(Input::Letters(group, letters));
+        self.dead_letters.start(&self.this);
     }
 
     fn queues_ended(&self, group: GroupId, queues: Vec<QueueEnded>) {
@@ -215,12 +221,20 @@ impl MetadataObserver for Broker {
             self.access.changed();
         }
         self.follow_local_queues(events);
+        self.dead_letters.topology_changed();
     }
 
     fn replaced(&self, machine: &Machine) {
         self.tables.rebuild(machine);
         self.access.changed();
         self.create_local_queues(machine);
+        self.dead_letters.topology_changed();
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.dead_letters.push(Input::Closed);
     }
 }
 

@@ -11,6 +11,7 @@ mod broker;
 mod cleanup;
 mod completion;
 mod config;
+mod dead_letter;
 mod failure;
 mod mailbox;
 pub mod metrics;

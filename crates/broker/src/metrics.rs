@@ -1,7 +1,10 @@
 //! The broker's metrics. Counted per batch, never with labels per message.
 
 use metrics::{Unit, counter, gauge};
+use queue::DeathReason;
 use telemetry::metrics::{Metric, describe_all};
+
+use crate::dead_letter::death;
 
 /// Messages that clients published.
 pub const PUBLISHED: &str = "quorate_messages_published_total";
@@ -19,6 +22,12 @@ pub const DELIVERED: &str = "quorate_messages_delivered_total";
 pub const REPEATED: &str = "quorate_deliveries_repeated_total";
 /// Messages that clients settled.
 pub const SETTLED: &str = "quorate_messages_settled_total";
+/// Dead letters that have reached their targets, by `reason`.
+pub const DEAD_LETTERED: &str = "quorate_messages_dead_lettered_total";
+/// Dead letters that were dropped, by `reason`.
+pub const DEAD_LETTERS_DROPPED: &str = "quorate_dead_letters_dropped_total";
+/// Dead letters that went back to their queue, to be tried again.
+pub const DEAD_LETTERS_RETRIED: &str = "quorate_dead_letters_retried_total";
 /// Open connections.
 pub const CONNECTIONS: &str = "quorate_connections";
 /// Open channels.
@@ -42,6 +51,13 @@ pub const METRICS: &[Metric] = &[
     Metric::counter(DELIVERED, Unit::Count, "Messages that were handed to consumers and getters"),
     Metric::counter(REPEATED, Unit::Count, "Deliveries that came again after a change of leader and were dropped"),
     Metric::counter(SETTLED, Unit::Count, "Messages that clients settled"),
+    Metric::counter(DEAD_LETTERED, Unit::Count, "Dead letters that have reached their targets, by reason"),
+    Metric::counter(
+        DEAD_LETTERS_DROPPED,
+        Unit::Count,
+        "Dead letters that were dropped because they were routed nowhere or rejected, by reason",
+    ),
+    Metric::counter(DEAD_LETTERS_RETRIED, Unit::Count, "Dead letters that went back to their queue, to be tried again"),
     Metric::gauge(CONNECTIONS, Unit::Count, "Open connections"),
     Metric::gauge(CHANNELS, Unit::Count, "Open channels"),
     Metric::gauge(CONSUMERS, Unit::Count, "Consumers of open channels"),
@@ -88,6 +104,18 @@ impl Tally {
             }
         }
     }
+}
+
+pub(crate) fn dead_lettered(reason: DeathReason) {
+    counter!(DEAD_LETTERED, "reason" => death::word(reason)).increment(1);
+}
+
+pub(crate) fn dead_letter_dropped(reason: DeathReason) {
+    counter!(DEAD_LETTERS_DROPPED, "reason" => death::word(reason)).increment(1);
+}
+
+pub(crate) fn dead_letters_retried(count: usize) {
+    counter!(DEAD_LETTERS_RETRIED).increment(u64::try_from(count).unwrap_or(u64::MAX));
 }
 
 pub(crate) fn connection_opened() {

@@ -13,7 +13,10 @@ use replication::ChunkReplies;
 use tokio::sync::oneshot;
 use types::{ConsumerKey, NodeId, QueueId, SessionId};
 
-use crate::mailbox::{Address, Mail, Mailbox};
+use crate::{
+    dead_letter::{Inbox, Input},
+    mailbox::{Address, Mail, Mailbox},
+};
 
 /// Locks are split so that connections do not meet at one.
 const SHARDS: usize = 16;
@@ -24,6 +27,8 @@ const SHARD_COUNT: u64 = 16;
 enum Recipient {
     /// An open channel: its connection and its number there.
     Channel(Arc<Mailbox>, u16),
+    /// The task that forwards dead letters.
+    DeadLetters(Arc<Inbox>),
     /// Tasks that wait for the answers to the session's last chunks; nothing else matters to them.
     Waiters(Vec<Option<oneshot::Sender<ChunkReplies>>>),
 }
@@ -55,6 +60,13 @@ impl Registry {
     pub(crate) fn open(&self, mailbox: Arc<Mailbox>, channel: u16) -> SessionId {
         let session = self.unheard();
         self.shard(session).lock().insert(session.serial, Recipient::Channel(mailbox, channel));
+        session
+    }
+
+    /// The session of the task that forwards dead letters.
+    pub(crate) fn open_dead_letters(&self, inbox: Arc<Inbox>) -> SessionId {
+        let session = self.unheard();
+        self.shard(session).lock().insert(session.serial, Recipient::DeadLetters(inbox));
         session
     }
 
@@ -96,7 +108,7 @@ impl Registry {
         }
         let (mailbox, channel) = match self.shard(session).lock().get(&session.serial) {
             Some(Recipient::Channel(mailbox, channel)) => (Arc::clone(mailbox), *channel),
-            Some(Recipient::Waiters(_)) | None => return,
+            Some(Recipient::DeadLetters(_) | Recipient::Waiters(_)) | None => return,
         };
         mailbox.push(mail(Address { channel, session }));
     }
@@ -112,6 +124,11 @@ impl Registry {
                 let (mailbox, to) = (Arc::clone(mailbox), Address { channel: *channel, session });
                 drop(shard);
                 mailbox.push(Mail::Replied { to, token, replies });
+            }
+            Some(Recipient::DeadLetters(inbox)) => {
+                let inbox = Arc::clone(inbox);
+                drop(shard);
+                inbox.push(Input::Replied(token, replies));
             }
             Some(Recipient::Waiters(waiters)) => {
                 let waiter = waiters.iter_mut().enumerate().find(|(at, _)| waiter_token(*at) == token);

@@ -24,7 +24,7 @@ mod operation;
 mod outbox;
 mod publish;
 mod qos;
-mod ranges;
+pub(crate) mod ranges;
 mod route;
 mod settle;
 mod shared;

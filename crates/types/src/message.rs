@@ -8,10 +8,15 @@
 //! blob   = records | count x end u32 LE (from the start of the records) | count u32 LE
 //! record = exchange len u8 | exchange | key len u8 | key | properties len u32 LE | properties | body
 //! ```
+//! The highest bit of the properties' length marks a dead letter: its `x-death` headers are the broker's own. Those of other
+//! records are a client's, and mean nothing.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::ShortStr;
+
+/// Set in the properties' length of a dead letter's record. The length itself stays far below.
+const DEAD_LETTER: u32 = 1 << 31;
 
 /// One message as it is stored. All parts are slices of one buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,12 +71,19 @@ impl MessageRecord {
         if record.len() < 4 {
             return Err(RecordError);
         }
-        let properties_len = usize::try_from(record.get_u32_le()).map_err(|_| RecordError)?;
+        let properties_len = usize::try_from(record.get_u32_le() & !DEAD_LETTER).map_err(|_| RecordError)?;
         if record.len() < properties_len {
             return Err(RecordError);
         }
         let properties = record.split_to(properties_len);
         Ok(MessageRecord { exchange, routing_key, properties, body: record })
+    }
+
+    /// Whether the record's `x-death` headers are the broker's own. What is no record is no dead letter.
+    pub fn is_dead_letter(record: &Bytes) -> bool {
+        let mut rest = record.clone();
+        let names = take_short(&mut rest).and_then(|_| take_short(&mut rest));
+        names.is_ok() && rest.len() >= 4 && rest.get_u32_le() & DEAD_LETTER != 0
     }
 }
 
@@ -99,11 +111,24 @@ impl BlobBuilder {
     /// # Panics
     /// When the blob would exceed 4 GiB or a name 255 bytes, which the callers' limits exclude.
     pub fn push(&mut self, parts: &RecordParts<'_>) -> u32 {
+        self.put(parts, 0)
+    }
+
+    /// Adds the record of a dead letter, whose `x-death` headers the broker has made; returns its slot.
+    ///
+    /// # Panics
+    /// As [`BlobBuilder::push`].
+    pub fn push_dead_letter(&mut self, parts: &RecordParts<'_>) -> u32 {
+        self.put(parts, DEAD_LETTER)
+    }
+
+    fn put(&mut self, parts: &RecordParts<'_>, mark: u32) -> u32 {
         let body_len: usize = parts.body.iter().map(Bytes::len).sum();
         self.records.reserve(6 + parts.exchange.len() + parts.routing_key.len() + parts.properties.len() + body_len);
         self.put_short(parts.exchange);
         self.put_short(parts.routing_key);
-        self.records.put_u32_le(u32::try_from(parts.properties.len()).expect("a content header fits a frame"));
+        let properties_len = u32::try_from(parts.properties.len()).expect("a content header fits a frame");
+        self.records.put_u32_le(properties_len | mark);
         self.records.put_slice(parts.properties);
         for piece in parts.body {
             self.records.put_slice(piece);

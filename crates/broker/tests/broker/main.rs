@@ -7,6 +7,7 @@ mod alarms;
 mod client;
 mod confirms;
 mod consume;
+mod dead_letter;
 mod declare;
 mod failover;
 mod fake;

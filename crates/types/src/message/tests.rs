@@ -62,3 +62,18 @@ fn a_slot_beyond_the_last_is_refused() {
     let blob = build(&[]);
     assert_eq!(blob.record(0), Err(BlobError::NoSuchSlot(0)));
 }
+
+#[test]
+fn only_the_record_of_a_dead_letter_is_marked() {
+    let body = [Bytes::from_static(b"body")];
+    let parts = RecordParts { exchange: b"x", routing_key: b"k", properties: b"\0\0", body: &body };
+    let mut builder = BlobBuilder::default();
+    builder.push(&parts);
+    builder.push_dead_letter(&parts);
+    let blob = builder.finish();
+    let (one, other) = (blob.record(0).unwrap(), blob.record(1).unwrap());
+    assert!(!MessageRecord::is_dead_letter(&one));
+    assert!(MessageRecord::is_dead_letter(&other));
+    assert_eq!(MessageRecord::decode(one), MessageRecord::decode(other));
+    assert!(!MessageRecord::is_dead_letter(&Bytes::from_static(b"\x05x")));
+}
