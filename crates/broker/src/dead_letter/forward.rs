@@ -97,7 +97,14 @@ impl Worker {
                     continue;
                 };
                 let targets = self.route(&machine, &table, settings, &letter, &rewritten);
-                finished.extend(self.gather(&mut drafts, id, targets, settings, &rewritten, &message));
+                let options = EnqueueOptions { priority: rewritten.priority, ..EnqueueOptions::default() };
+                let parts = RecordParts {
+                    exchange: settings.exchange.as_bytes(),
+                    routing_key: rewritten.routing_keys.first().map(ShortStr::as_bytes).unwrap_or_default(),
+                    properties: &rewritten.properties,
+                    body: std::slice::from_ref(&message.body),
+                };
+                finished.extend(self.gather(&mut drafts, id, targets, &parts, options));
             }
         }
         for draft in drafts {
@@ -145,21 +152,12 @@ impl Worker {
         drafts: &mut Vec<Draft>,
         id: u64,
         targets: Targets,
-        settings: &Settings,
-        rewritten: &Rewritten,
-        message: &MessageRecord,
+        parts: &RecordParts<'_>,
+        options: EnqueueOptions,
     ) -> Option<Finished> {
         if targets.is_empty() {
             return self.pending.unrouted(id);
         }
-        let key = rewritten.routing_keys.first().map(ShortStr::as_bytes).unwrap_or_default();
-        let parts = RecordParts {
-            exchange: settings.exchange.as_bytes(),
-            routing_key: key,
-            properties: &rewritten.properties,
-            body: std::slice::from_ref(&message.body),
-        };
-        let options = EnqueueOptions { priority: rewritten.priority, ..EnqueueOptions::default() };
         let mut is_sent = false;
         for (group, mut queues) in targets {
             queues.retain(|queue| !self.pending.has_reached(id, *queue));
@@ -168,7 +166,7 @@ impl Worker {
             }
             is_sent = true;
             self.pending.expect(id);
-            draft_of(drafts, group).push(id, queues, &parts, options);
+            draft_of(drafts, group).push(id, queues, parts, options);
         }
         if is_sent { None } else { self.pending.finish(id) }
     }
