@@ -1,0 +1,61 @@
+//! What answers peers: founding from the start, groups as soon as they are there.
+
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::RwLock;
+use proto::generated::peer::{FoundReply, FoundRequest, Message};
+use types::{GroupId, NodeId};
+
+use super::Inner;
+use crate::{
+    founding::Founding,
+    transport::{Local, Node, PortBox},
+};
+
+/// Answers peers: founding from the start, groups as soon as they are there.
+pub(super) struct Door {
+    pub(super) founding: Founding,
+    pub(super) local: Arc<RwLock<Option<Local>>>,
+    pub(super) inner: OnceLock<Arc<Inner>>,
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Door")
+    }
+}
+
+impl Door {
+    pub(super) fn new(founding: Founding) -> Self {
+        Door { founding, local: Arc::default(), inner: OnceLock::new() }
+    }
+}
+
+impl Node for Door {
+    fn port(&self, group: GroupId) -> Option<PortBox> {
+        let inner = self.inner.get()?;
+        let port: PortBox = if group == GroupId::META {
+            inner.meta_group.get()?.clone()
+        } else {
+            inner.shards.read().get(&group)?.clone()
+        };
+        Some(port)
+    }
+
+    fn forwarded(&self, from: NodeId, message: Message) {
+        let (Some(inner), Some(kind)) = (self.inner.get(), message.kind) else { return };
+        if let Err(error) = inner.handle(from, kind) {
+            tracing::error!(peer = %from, %error, "message of a peer was dropped");
+        }
+    }
+
+    fn seen(&self, peer: NodeId, boot: u64) {
+        if let Some(inner) = self.inner.get() {
+            inner.liveness.seen(peer, boot);
+        }
+    }
+
+    fn found(&self, request: FoundRequest) -> FoundReply {
+        self.founding.answer(&request)
+    }
+}

@@ -1,0 +1,220 @@
+//! The second half of starting: groups are opened, then links.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    sync::{Arc, OnceLock, atomic::AtomicU64},
+};
+
+use parking_lot::{Mutex, RwLock};
+use telemetry::{Shutdown, task::TaskKind};
+use types::{GroupId, NodeId};
+
+use super::{Inner, Joined, Replication, StartError, routes::Routes};
+use crate::{
+    api::{MetadataObserver, Sessions},
+    batcher::Batcher,
+    client::Route,
+    effects::{Blobs, EffectQueue, Effects, StoredBlobs},
+    entry_cache::EntryCache,
+    founding::Identity,
+    group::{Context, Group},
+    liveness::Liveness,
+    local::{Bodies, LocalGroup, LocalKeeper},
+    machine::Machine,
+    meta::{MetaMachine, MetaState},
+    shard::ShardMachine,
+    supervisor::{Duty, Supervisor},
+    transport::{LinkEvents, Local, PeerAddress, Peers},
+};
+
+/// Most voters of a shard group.
+const REPLICAS_MAX: usize = 3;
+
+impl Replication {
+    /// Opens all groups of the node and starts talking to its peers.
+    ///
+    /// # Errors
+    /// When a group's log or checkpoint cannot be read.
+    pub async fn start(
+        joined: Joined,
+        sessions: Arc<dyn Sessions>,
+        observer: Arc<dyn MetadataObserver>,
+    ) -> Result<Self, StartError> {
+        let inner = Arc::new(Inner::new(&joined, sessions, observer));
+        drop(joined.door.inner.set(Arc::clone(&inner)));
+        let context = Context {
+            node: joined.identity.node,
+            config: joined.config.clone(),
+            store: Arc::clone(&joined.store),
+            peers: Arc::clone(&inner.peers),
+            asked: Arc::clone(&inner.asked),
+            shutdown: joined.shutdown.clone(),
+        };
+        inner.start_local(&context);
+        inner.open_meta(&context).await.map_err(|source| StartError::Group { group: GroupId::META, source })?;
+        for shard in 1..=joined.identity.shards {
+            let group = GroupId(shard);
+            inner.open_shard(&context, group).await.map_err(|source| StartError::Group { group, source })?;
+        }
+        let events: Arc<dyn LinkEvents> = inner.clone();
+        // The door opens last: what peers say once must find somebody.
+        *joined.door.local.write() = Some(inner.peers.local().clone());
+        inner.peers.start(&events);
+        Ok(Replication(inner))
+    }
+}
+
+impl Inner {
+    fn new(joined: &Joined, sessions: Arc<dyn Sessions>, observer: Arc<dyn MetadataObserver>) -> Self {
+        let identity = joined.identity.clone();
+        let node = identity.node;
+        let local = Local { cluster_id: identity.cluster_id.clone(), node, boot: joined.boot };
+        let addresses = identity.members.iter().filter(|(member, _)| **member != node);
+        let addresses = addresses.map(|(node, member)| PeerAddress { node: *node, address: member.address.clone() });
+        let peers = Arc::new(Peers::new(local, addresses.collect()));
+        let liveness = Arc::new(Liveness::default());
+        let routes =
+            Arc::new(Routes { node, peers: Arc::clone(&peers), batchers: RwLock::default(), local: Arc::default() });
+        let route: Arc<dyn Route> = routes.clone();
+        let meta = MetaState::new(node, joined.boot, observer, Arc::clone(&peers), route, Arc::clone(&liveness));
+        Inner {
+            identity,
+            boot: joined.boot,
+            peers,
+            asked: Arc::default(),
+            liveness,
+            routes,
+            sessions,
+            meta: Arc::new(meta),
+            meta_group: OnceLock::new(),
+            shards: RwLock::default(),
+            clients: RwLock::default(),
+            local_machine: Arc::new(Mutex::new(queue::Machine::new())),
+            local_effects: Arc::default(),
+            leaders: Mutex::default(),
+            peer_boots: Mutex::default(),
+            forwarded: AtomicU64::new(0),
+        }
+    }
+
+    fn start_local(&self, context: &Context) {
+        let group = GroupId::local(self.identity.node);
+        let bodies = Bodies::default();
+        let effects = Arc::clone(&self.local_effects);
+        let kind = || TaskKind::Critical(context.shutdown.clone());
+        let local = LocalGroup {
+            queue: Arc::clone(&self.routes.local),
+            machine: Arc::clone(&self.local_machine),
+            bodies: Arc::clone(&bodies),
+            effects: Arc::clone(&effects),
+        };
+        telemetry::task::spawn(kind(), "memory group", until(local.run(), context.shutdown.clone()));
+        let keeper = LocalKeeper {
+            queue: Arc::clone(&self.routes.local),
+            machine: Arc::clone(&self.local_machine),
+            node: self.identity.node,
+            boot: self.boot,
+            grace: context.config.timers.peer_grace,
+            liveness: Arc::clone(&self.liveness),
+        };
+        let keeping = until(keeper.run(), context.shutdown.clone());
+        telemetry::task::spawn(kind(), "keeper of the memory group", keeping);
+        let effects = self.effects(group, effects, Arc::new(bodies), Arc::default());
+        telemetry::task::spawn(kind(), "effects of the memory group", until(effects.run(), context.shutdown.clone()));
+    }
+
+    fn effects(
+        &self,
+        group: GroupId,
+        queue: Arc<EffectQueue>,
+        blobs: Arc<dyn Blobs>,
+        cache: Arc<EntryCache>,
+    ) -> Effects {
+        Effects {
+            group,
+            node: self.identity.node,
+            queue,
+            blobs,
+            cache,
+            sessions: Arc::clone(&self.sessions),
+            client: self.client(group),
+            peers: Arc::clone(&self.peers),
+            blobs_at_hand: BTreeMap::new(),
+        }
+    }
+
+    async fn open_meta(self: &Arc<Self>, context: &Context) -> Result<(), io::Error> {
+        let batcher = Arc::new(Batcher::default());
+        self.routes.batchers.write().insert(GroupId::META, Arc::clone(&batcher));
+        self.meta.set_members(self.identity.members.keys().copied().collect());
+        let machine = MetaMachine::new(Arc::clone(&self.meta), Arc::clone(&batcher));
+        let voters = voters(&self.identity, GroupId::META);
+        let group = Group::open(context, GroupId::META, machine, batcher, Arc::default(), voters).await?;
+        drop(self.meta_group.set(Arc::clone(&group)));
+        let supervisor = self.supervisor(context, group);
+        telemetry::task::spawn(TaskKind::Critical(context.shutdown.clone()), "metadata supervisor", supervisor.run());
+        Ok(())
+    }
+
+    async fn open_shard(self: &Arc<Self>, context: &Context, id: GroupId) -> Result<(), io::Error> {
+        let voters = voters(&self.identity, id);
+        if !voters.contains(&self.identity.node) {
+            return Ok(());
+        }
+        let batcher = Arc::new(Batcher::default());
+        self.routes.batchers.write().insert(id, Arc::clone(&batcher));
+        let queue = Arc::new(EffectQueue::default());
+        let cache = Arc::new(EntryCache::default());
+        let machine = ShardMachine::new(id, Arc::clone(&batcher), Arc::clone(&queue), Arc::clone(&context.store));
+        let blobs = Arc::new(StoredBlobs { group: id, store: Arc::clone(&context.store) });
+        let effects = self.effects(id, queue, blobs, Arc::clone(&cache));
+        let kind = || TaskKind::Critical(context.shutdown.clone());
+        let run = until(effects.run(), context.shutdown.clone());
+        telemetry::task::spawn(kind(), format!("effects of group {id}"), run);
+        let group = Group::open(context, id, machine, batcher, cache, voters).await?;
+        self.shards.write().insert(id, Arc::clone(&group));
+        let supervisor = self.supervisor(context, group);
+        telemetry::task::spawn(kind(), format!("supervisor of group {id}"), supervisor.run());
+        Ok(())
+    }
+
+    fn supervisor<M: Machine>(&self, context: &Context, group: Arc<Group<M>>) -> Supervisor<M> {
+        Supervisor {
+            preferred: preferred(&self.identity, group.id),
+            group,
+            node: self.identity.node,
+            liveness: Arc::clone(&self.liveness),
+            timers: context.config.timers,
+            shutdown: context.shutdown.clone(),
+            boot: self.boot,
+            meta: Arc::clone(&self.meta),
+            duty: Duty::default(),
+        }
+    }
+}
+
+/// The voters of a group: all nodes when there are few, otherwise neighbours, so that every node has its share.
+pub(super) fn voters(identity: &Identity, group: GroupId) -> BTreeSet<NodeId> {
+    let nodes: Vec<NodeId> = identity.members.keys().copied().collect();
+    let count = match (group, nodes.len()) {
+        (GroupId::META, 5..) => 5,
+        _ => REPLICAS_MAX.min(nodes.len()),
+    };
+    let first = usize::try_from(group.0).unwrap_or(0) % nodes.len();
+    nodes.iter().cycle().skip(first).take(count).copied().collect()
+}
+
+/// Who should lead the group: leaders go round the nodes.
+fn preferred(identity: &Identity, group: GroupId) -> NodeId {
+    let nodes: Vec<NodeId> = identity.members.keys().copied().collect();
+    nodes[usize::try_from(group.0).unwrap_or(0) % nodes.len()]
+}
+
+/// Runs a task's loop until the node stops.
+async fn until(work: impl Future<Output = ()>, shutdown: Shutdown) {
+    tokio::select! {
+        () = work => {}
+        () = shutdown.triggered() => {}
+    }
+}
