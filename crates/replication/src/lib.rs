@@ -8,6 +8,7 @@ mod batcher;
 mod client;
 pub mod clock;
 mod config;
+mod deadlines;
 mod effects;
 mod entry_cache;
 mod founding;

@@ -7,13 +7,14 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use queue::{At, Outcome};
+use queue::{At, Command, Outcome};
 use tokio::sync::Notify;
 use types::{Blob, NodeId};
 
 use crate::{
     batcher::Submission,
     clock,
+    deadlines::{self, Pace},
     effects::{Blobs, Effect, EffectQueue},
     liveness::{Liveness, Verdict},
     supervisor::{node_over, system_chunk},
@@ -50,14 +51,30 @@ impl LocalGroup {
     /// Runs until it is dropped.
     pub(crate) async fn run(self) {
         let mut index = 0;
+        let mut pace = Pace::default();
         loop {
-            let batch: Vec<Submission> = {
+            let mut batch: Vec<Submission> = {
                 let mut waiting = self.queue.waiting.lock();
                 let count = waiting.len().min(BATCH_MAX);
                 waiting.drain(..count).collect()
             };
+            let due = deadlines::due(&self.machine.lock());
+            let wait = due.map(|due| pace.wait(due));
+            if wait.is_some_and(|wait| wait.is_zero()) {
+                pace.ticked();
+                batch.push(system_chunk(vec![Command::Tick]));
+            }
             if batch.is_empty() {
-                self.queue.wake.notified().await;
+                let due = async {
+                    match wait {
+                        Some(wait) => tokio::time::sleep(wait).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    () = self.queue.wake.notified() => {}
+                    () = due => {}
+                }
                 continue;
             }
             index += 1;

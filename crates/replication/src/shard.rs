@@ -9,6 +9,7 @@ use types::{GroupId, NodeId, Timestamp};
 
 use crate::{
     batcher::{self, Batcher},
+    deadlines::{self, Deadlines},
     effects::{Effect, EffectQueue},
     machine::{EntryAt, Machine},
     metrics,
@@ -20,6 +21,7 @@ pub(crate) struct ShardMachine {
     queues: queue::Machine,
     batcher: Arc<Batcher>,
     effects: Arc<EffectQueue>,
+    deadlines: Arc<Deadlines>,
     store: Arc<dyn LogStore>,
 }
 
@@ -34,9 +36,10 @@ impl ShardMachine {
         group: GroupId,
         batcher: Arc<Batcher>,
         effects: Arc<EffectQueue>,
+        deadlines: Arc<Deadlines>,
         store: Arc<dyn LogStore>,
     ) -> Self {
-        ShardMachine { group, queues: queue::Machine::new(), batcher, effects, store }
+        ShardMachine { group, queues: queue::Machine::new(), batcher, effects, deadlines, store }
     }
 
     /// The queues, for looking at.
@@ -74,6 +77,7 @@ impl Machine for ShardMachine {
         if at.leading {
             self.effects.push(Effect::Outcome(outcome));
             self.batcher.applied();
+            self.deadlines.applied(deadlines::due(&self.queues), chunks.iter().any(deadlines::is_tick));
         } else if !outcome.dead.is_empty() {
             self.store.delete_blobs(self.group, outcome.dead);
         }
@@ -87,11 +91,13 @@ impl Machine for ShardMachine {
         self.queues.reissue(&mut outcome);
         self.effects.push(Effect::Lead(term));
         self.effects.push(Effect::Outcome(outcome));
+        self.deadlines.lead(deadlines::due(&self.queues));
     }
 
     fn follow(&mut self) {
         tracing::info!(group_id = %self.group, "leading no more");
         self.batcher.follow();
+        self.deadlines.follow();
     }
 
     fn snapshot(&self) -> Vec<(u64, Bytes)> {

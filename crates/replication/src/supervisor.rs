@@ -1,4 +1,4 @@
-//! What a group needs from time to time while it runs: checkpoints and purges, ticks, clean-up after nodes that are gone, agreement
+//! What a group needs from time to time while it runs: checkpoints and purges, clean-up after nodes that are gone, agreement
 //! with metadata, and a leader on the node that is meant to have it.
 
 use std::{
@@ -14,7 +14,6 @@ use types::{Blob, GroupId, NodeId, QueueId, SessionId};
 
 use crate::{
     batcher::Submission,
-    clock,
     config::{CHECKPOINT_AGE, CHECKPOINT_ENTRIES, LAG_ENTRIES_MAX, Timers},
     group::Group,
     liveness::{Liveness, Verdict},
@@ -163,10 +162,6 @@ impl Chores for Supervisor<ShardMachine> {
         if unfinished || self.duty.reconciled.is_none_or(|at| at.elapsed() > RECONCILE_EVERY) {
             self.duty.reconciled = Some(Instant::now());
             commands.append(&mut self.disagreements());
-        }
-        let due = self.group.machine.lock().queues().next_deadline();
-        if due.is_some_and(|due| due <= clock::now()) {
-            commands.push(Command::Tick);
         }
         if !commands.is_empty() {
             self.propose(commands);

@@ -33,7 +33,7 @@ impl StoreBuilder<C, GroupLog, StateMachine<ShardMachine>> for Groups {
         let store = Arc::clone(&self.store);
         let log = GroupLog::open(group, Arc::clone(&store), Arc::default()).unwrap();
         let effects: Arc<EffectQueue> = Arc::default();
-        let machine = ShardMachine::new(group, Arc::<Batcher>::default(), effects, Arc::clone(&store));
+        let machine = ShardMachine::new(group, Arc::<Batcher>::default(), effects, Arc::default(), Arc::clone(&store));
         // The suite's entries are node 0's: this node never leads.
         let machine = Arc::new(Mutex::new(machine));
         let state_machine = StateMachine::open(group, NodeId(1), store, log.clone(), machine).unwrap();

@@ -15,6 +15,7 @@ use crate::{
     api::{MetadataObserver, Sessions},
     batcher::Batcher,
     client::Route,
+    deadlines::{Deadlines, Ticker},
     effects::{Blobs, EffectQueue, Effects, StoredBlobs},
     entry_cache::EntryCache,
     founding::Identity,
@@ -166,7 +167,14 @@ impl Inner {
         self.routes.batchers.write().insert(id, Arc::clone(&batcher));
         let queue = Arc::new(EffectQueue::default());
         let cache = Arc::new(EntryCache::default());
-        let machine = ShardMachine::new(id, Arc::clone(&batcher), Arc::clone(&queue), Arc::clone(&context.store));
+        let deadlines: Arc<Deadlines> = Arc::default();
+        let machine = ShardMachine::new(
+            id,
+            Arc::clone(&batcher),
+            Arc::clone(&queue),
+            Arc::clone(&deadlines),
+            Arc::clone(&context.store),
+        );
         let blobs = Arc::new(StoredBlobs { group: id, store: Arc::clone(&context.store) });
         let effects = self.effects(id, queue, blobs, Arc::clone(&cache));
         let kind = || TaskKind::Critical(context.shutdown.clone());
@@ -174,6 +182,8 @@ impl Inner {
         telemetry::task::spawn(kind(), format!("effects of group {id}"), run);
         let group = Group::open(context, id, machine, batcher, cache, voters).await?;
         self.shards.write().insert(id, Arc::clone(&group));
+        let ticker = until(Ticker { group: Arc::clone(&group), deadlines }.run(), context.shutdown.clone());
+        telemetry::task::spawn(kind(), format!("ticker of group {id}"), ticker);
         let supervisor = self.supervisor(context, group);
         telemetry::task::spawn(kind(), format!("supervisor of group {id}"), supervisor.run());
         Ok(())
