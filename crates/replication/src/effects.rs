@@ -10,13 +10,13 @@ use std::{
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use queue::{ChunkReply, ChunkResult, Delivery, Outcome, Reply};
+use queue::{ChunkReply, ChunkResult, DeadLetters, Delivery, Outcome, Reply};
 use storage::LogStore;
 use tokio::sync::Notify;
 use types::{Blob, GroupId, MessageRef, NodeId};
 
 use crate::{
-    api::{Answer, DeliveredRecord, SessionDelivery, Sessions},
+    api::{Answer, DeadLetterBatch, DeliveredRecord, SessionDelivery, Sessions},
     client::{AnswerResult, Answered, GroupClient},
     entry_cache::EntryCache,
     metrics,
@@ -152,6 +152,12 @@ impl Effects {
                 self.peers.forward(consumer.session.node, wire::cancelled(&cancelled));
             }
         }
+        for letters in outcome.dead_letters {
+            self.bury(letters);
+        }
+        if !outcome.ended.is_empty() {
+            self.sessions.queues_ended(self.group, outcome.ended);
+        }
         if !outcome.dead.is_empty() {
             self.blobs.delete(outcome.dead);
         }
@@ -230,6 +236,23 @@ impl Effects {
         AnswerResult::Applied(answers.collect())
     }
 
+    /// Dead letters go to this node, which leads: it knows where they go.
+    fn bury(&self, dead: DeadLetters) {
+        let mut last = None;
+        let mut letters = Vec::with_capacity(dead.messages.len());
+        for letter in dead.messages {
+            match self.record(&letter.message, &mut last) {
+                Some(record) => letters.push((letter, record)),
+                None => {
+                    tracing::error!(group_id = %self.group, index = letter.message.index, "dead letter without its message body");
+                }
+            }
+        }
+        if !letters.is_empty() {
+            self.sessions.dead_letters(self.group, DeadLetterBatch { queue: dead.queue, letters });
+        }
+    }
+
     fn deliver(&self, delivery: Delivery) {
         let mut last = None;
         let count = delivery.messages.len();
@@ -281,5 +304,6 @@ fn wanted(outcome: &Outcome) -> BTreeSet<u64> {
         Reply::Got(got) => Some(got.message.index),
         _ => None,
     });
-    delivered.map(|delivered| delivered.message.index).chain(fetched).collect()
+    let dead = outcome.dead_letters.iter().flat_map(|letters| &letters.messages).map(|letter| letter.message.index);
+    delivered.map(|delivered| delivered.message.index).chain(fetched).chain(dead).collect()
 }

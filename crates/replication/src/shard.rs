@@ -61,6 +61,8 @@ pub(crate) fn reissue(queues: &queue::Machine, effects: &EffectQueue, node: Node
     let mut outcome = Outcome::default();
     queues.reissue(&mut outcome);
     outcome.deliveries.retain(|delivery| delivery.consumer.session.node == node);
+    // Dead letters are this node's: it has them.
+    outcome.dead_letters.clear();
     if !outcome.deliveries.is_empty() {
         effects.push(Effect::Outcome(outcome));
     }
