@@ -1,6 +1,10 @@
 //! What a machine tells about itself: depths and counters of a queue, and which nodes it knows.
 
-use types::NodeId;
+use std::ops::Bound;
+
+use types::{NodeId, QueueId};
+
+use crate::{Machine, QueueConfig};
 
 /// A queue's depth and counters. Counters start when the queue is created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,4 +43,17 @@ pub struct NodePresence {
     pub boot: Option<u64>,
     /// The greatest serial of its sessions that have consumers, hold messages or fetched some here, when there are any.
     pub session_serial_max: Option<u64>,
+}
+
+impl Machine {
+    /// The settings that are in force for a queue, `None` when it is not here.
+    pub fn config(&self, queue: QueueId) -> Option<&QueueConfig> {
+        self.queues.get(&queue).map(|state| &*state.config)
+    }
+
+    /// The queues above one, ascending; `None`: from the first.
+    pub fn queues_after(&self, queue: Option<QueueId>) -> impl Iterator<Item = QueueId> + '_ {
+        let from = queue.map_or(Bound::Unbounded, Bound::Excluded);
+        self.queues.range((from, Bound::Unbounded)).map(|(id, _)| *id)
+    }
 }

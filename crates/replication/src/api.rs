@@ -45,7 +45,9 @@ pub trait Sessions: Send + Sync + 'static {
     /// [`Command::SettleDead`] or [`Command::RetryDead`], submitted to the same group.
     fn dead_letters(&self, group: GroupId, letters: DeadLetterBatch);
 
-    /// Machines that this node leads have ended queues: metadata has to forget them. Told again until it has.
+    /// Machines that this node leads have ended queues: metadata has to forget them. Told again until it has, then with what the
+    /// queue's settings say of the reason. What a client deleted is told, too, when the client's node did not come to telling
+    /// metadata.
     fn queues_ended(&self, group: GroupId, queues: Vec<QueueEnded>);
 
     /// The group declared this node's sessions over (it was thought dead): those with consumers or unanswered chunks there must

@@ -22,6 +22,7 @@ mod meta;
 pub mod metrics;
 mod node;
 mod raft_types;
+mod reconcile;
 mod settings;
 mod shard;
 mod state_machine;

@@ -9,14 +9,17 @@ use std::{
 use parking_lot::Mutex;
 use queue::{At, Command, Outcome};
 use tokio::sync::Notify;
-use types::{Blob, NodeId};
+use types::{Blob, GroupId, NodeId};
 
 use crate::{
+    api::Sessions,
     batcher::Submission,
     clock,
     deadlines::{self, Pace},
     effects::{Blobs, Effect, EffectQueue},
     liveness::{Liveness, Verdict},
+    meta::MetaState,
+    reconcile::{GroupChanges, Reconcile},
     supervisor::{node_over, system_chunk},
 };
 
@@ -122,7 +125,7 @@ impl Blobs for Bodies {
     }
 }
 
-/// Ends the sessions of nodes that are gone, as the leader of a shard does there.
+/// Ends the sessions of nodes that are gone, and agrees with metadata, as the leader of a shard does there.
 pub(crate) struct LocalKeeper {
     pub queue: Arc<LocalQueue>,
     pub machine: Arc<Mutex<queue::Machine>>,
@@ -130,6 +133,10 @@ pub(crate) struct LocalKeeper {
     pub boot: u64,
     pub grace: Duration,
     pub liveness: Arc<Liveness>,
+    pub meta: Arc<MetaState>,
+    /// Queues of the group whose settings have changed.
+    pub changes: Arc<GroupChanges>,
+    pub sessions: Arc<dyn Sessions>,
 }
 
 /// How often the keeper looks when nothing wakes it.
@@ -138,18 +145,29 @@ const KEEPER_ROUND: Duration = Duration::from_secs(1);
 impl LocalKeeper {
     /// Runs until it is dropped.
     pub(crate) async fn run(self) {
+        let group = GroupId::local(self.node);
+        let mut reconcile = Reconcile::default();
         loop {
             tokio::select! {
                 () = tokio::time::sleep(KEEPER_ROUND) => {}
                 () = self.liveness.changed() => {}
+                () = self.changes.changed() => {}
             }
             let known = self.machine.lock().nodes();
             let verdict = |node| match node == self.node {
                 true => Verdict::Here { boot: self.boot },
                 false => self.liveness.verdict(node, self.grace),
             };
-            let commands: Vec<_> =
+            let mut commands: Vec<_> =
                 known.into_iter().filter_map(|known| node_over(known, verdict(known.node))).collect();
+            let round = {
+                let meta = self.meta.read();
+                reconcile.round(group, &self.changes, &meta, &self.machine.lock())
+            };
+            commands.extend(round.commands);
+            if !round.ended.is_empty() {
+                self.sessions.queues_ended(group, round.ended);
+            }
             if !commands.is_empty() {
                 self.queue.push(system_chunk(commands));
             }

@@ -18,6 +18,7 @@ use crate::{
     machine::{EntryAt, Machine},
     metrics,
     raft_types::Batch,
+    reconcile::Changes,
     transport::{Peers, wire},
 };
 
@@ -41,6 +42,7 @@ pub(crate) struct MetaState {
     liveness: Arc<Liveness>,
     pending: Mutex<Pending>,
     members: RwLock<Vec<NodeId>>,
+    changes: Changes,
     spread: Mutex<BTreeMap<NodeId, u64>>,
     spread_changed: Notify,
 }
@@ -71,6 +73,7 @@ impl MetaState {
             liveness,
             pending: Mutex::default(),
             members: RwLock::default(),
+            changes: Changes::default(),
             spread: Mutex::default(),
             spread_changed: Notify::new(),
         }
@@ -78,6 +81,11 @@ impl MetaState {
 
     pub(crate) fn read(&self) -> parking_lot::RwLockReadGuard<'_, metadata::Machine> {
         self.machine.read()
+    }
+
+    /// Queues whose settings have changed.
+    pub(crate) fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     /// All nodes of the cluster.
@@ -207,6 +215,7 @@ impl MetaMachine {
         // Observers hear of a change before the answer is given: who is answered sees it.
         if !events.is_empty() {
             self.state.observer.changed(&self.state.machine.read(), &events);
+            self.state.changes.note(&events);
         }
         let own = node == self.state.node && boot == self.state.boot;
         let waiting = if own { self.state.pending.lock().waiting.remove(&id) } else { None };

@@ -10,16 +10,17 @@ use std::{
 use openraft::async_runtime::WatchReceiver;
 use queue::{Chunk, Command, Producer};
 use telemetry::Shutdown;
-use types::{Blob, GroupId, NodeId, QueueId, SessionId};
+use types::{Blob, GroupId, NodeId, SessionId};
 
 use crate::{
+    api::Sessions,
     batcher::Submission,
     config::{CHECKPOINT_AGE, CHECKPOINT_ENTRIES, LAG_ENTRIES_MAX, Timers},
     group::Group,
     liveness::{Liveness, Verdict},
     machine::Machine,
     meta::{MetaMachine, MetaState},
-    settings::queue_config,
+    reconcile::{GroupChanges, Reconcile},
     shard::ShardMachine,
 };
 
@@ -29,8 +30,8 @@ const ROUND: Duration = Duration::from_millis(250);
 const BALANCE_AFTER: Duration = Duration::from_secs(5);
 /// Entries that the preferred node may be behind when it is given a group.
 const BALANCE_LAG_MAX: u64 = 16;
-/// How often a leader compares its queues with metadata.
-const RECONCILE_EVERY: Duration = Duration::from_secs(10);
+/// Commands of one chunk that a leader proposes.
+const COMMANDS_MAX: usize = 1000;
 
 /// Looks after one group.
 pub(crate) struct Supervisor<M: Machine> {
@@ -43,6 +44,9 @@ pub(crate) struct Supervisor<M: Machine> {
     pub preferred: NodeId,
     pub boot: u64,
     pub meta: Arc<MetaState>,
+    /// Queues of the group whose settings have changed.
+    pub changes: Arc<GroupChanges>,
+    pub sessions: Arc<dyn Sessions>,
     pub duty: Duty,
 }
 
@@ -52,9 +56,7 @@ pub(crate) struct Duty {
     checkpoint_at: Instant,
     checkpoint_index: u64,
     leading_since: Option<Instant>,
-    reconciled: Option<Instant>,
-    /// Whether metadata and the group had different numbers of queues in the last round.
-    differed: bool,
+    reconcile: Reconcile,
 }
 
 impl Default for Duty {
@@ -63,8 +65,7 @@ impl Default for Duty {
             checkpoint_at: Instant::now(),
             checkpoint_index: 0,
             leading_since: None,
-            reconciled: None,
-            differed: false,
+            reconcile: Reconcile::default(),
         }
     }
 }
@@ -86,6 +87,7 @@ where
             tokio::select! {
                 () = tokio::time::sleep(ROUND) => {}
                 () = self.liveness.changed() => {}
+                () = self.changes.changed() => {}
                 () = self.shutdown.triggered() => return,
             }
             self.checkpoint().await;
@@ -95,7 +97,7 @@ where
                 self.balance().await;
             } else {
                 self.duty.leading_since = None;
-                self.duty.reconciled = None;
+                self.duty.reconcile = Reconcile::default();
             }
         }
     }
@@ -154,17 +156,24 @@ where
 impl Chores for Supervisor<ShardMachine> {
     async fn lead(&mut self) {
         let mut commands = self.nodes_over();
-        let here = self.group.machine.lock().queues().queues().count();
-        let differs = self.meta.read().queue_count_in_group(self.group.id) != here;
-        // A declaration or deletion that is under way differs for a moment; one that its node did not finish, for longer.
-        let unfinished = differs && self.duty.differed;
-        self.duty.differed = differs;
-        if unfinished || self.duty.reconciled.is_none_or(|at| at.elapsed() > RECONCILE_EVERY) {
-            self.duty.reconciled = Some(Instant::now());
-            commands.append(&mut self.disagreements());
+        loop {
+            let round = {
+                // In this order: who reads both takes metadata first.
+                let meta = self.meta.read();
+                let machine = self.group.machine.lock();
+                self.duty.reconcile.round(self.group.id, &self.changes, &meta, machine.queues())
+            };
+            commands.extend(round.commands);
+            if !round.ended.is_empty() {
+                self.sessions.queues_ended(self.group.id, round.ended);
+            }
+            if !round.again {
+                break;
+            }
+            tokio::task::yield_now().await;
         }
-        if !commands.is_empty() {
-            self.propose(commands);
+        for commands in commands.chunks(COMMANDS_MAX) {
+            self.group.batcher.push(system_chunk(commands.to_vec()));
         }
     }
 }
@@ -178,24 +187,6 @@ impl Supervisor<ShardMachine> {
             false => self.liveness.verdict(node, self.timers.peer_grace),
         };
         nodes.into_iter().filter_map(|known| node_over(known, verdict(known.node))).collect()
-    }
-
-    /// Queues that metadata has and this group has not, and the other way round.
-    fn disagreements(&self) -> Vec<Command> {
-        let here: BTreeSet<QueueId> = self.group.machine.lock().queues().queues().collect();
-        let meta = self.meta.read();
-        let next = meta.next_queue_id();
-        let wanted: BTreeSet<QueueId> = meta.queues_in_group(self.group.id).map(|queue| queue.id).collect();
-        // A queue with a higher id than metadata has given out here is one that this node has not heard of yet.
-        let gone = here.difference(&wanted).filter(|queue| **queue < next);
-        let gone = gone.map(|queue| Command::DeleteQueue { queue: *queue, if_unused: false, if_empty: false });
-        let new = wanted.difference(&here);
-        let new = new.map(|queue| Command::CreateQueue { queue: *queue, config: queue_config(&meta, *queue) });
-        gone.chain(new).collect()
-    }
-
-    fn propose(&self, commands: Vec<Command>) {
-        self.group.batcher.push(system_chunk(commands));
     }
 }
 

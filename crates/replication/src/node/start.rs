@@ -118,6 +118,9 @@ impl Inner {
             boot: self.boot,
             grace: context.config.timers.peer_grace,
             liveness: Arc::clone(&self.liveness),
+            meta: Arc::clone(&self.meta),
+            changes: self.meta.changes().of(group),
+            sessions: Arc::clone(&self.sessions),
         };
         let keeping = until(keeper.run(), context.shutdown.clone());
         telemetry::task::spawn(kind(), "keeper of the memory group", keeping);
@@ -192,6 +195,7 @@ impl Inner {
     fn supervisor<M: Machine>(&self, context: &Context, group: Arc<Group<M>>) -> Supervisor<M> {
         Supervisor {
             preferred: preferred(&self.identity, group.id),
+            changes: self.meta.changes().of(group.id),
             group,
             node: self.identity.node,
             liveness: Arc::clone(&self.liveness),
@@ -199,6 +203,7 @@ impl Inner {
             shutdown: context.shutdown.clone(),
             boot: self.boot,
             meta: Arc::clone(&self.meta),
+            sessions: Arc::clone(&self.sessions),
             duty: Duty::default(),
         }
     }

@@ -7,3 +7,4 @@ mod failover;
 mod metadata;
 mod recorder;
 mod submissions;
+mod time;
