@@ -3,22 +3,21 @@
 //! Runs lie in segments of bounded size that are shared between clones of a machine. Taking from the head moves a cursor beside
 //! the segments, and only the last segment is ever appended to, so a clone that is being written to disk costs at most a copy
 //! of that one. Messages of one size cost nothing beyond their run; others four bytes each.
+//!
+//! Positions ascend, with gaps where a message is elsewhere. Times of expiry never descend, so that whatever is over lies at
+//! the head; they cost eight bytes for each run, in segments that have any.
+
+mod segment;
 
 use std::{collections::VecDeque, sync::Arc};
 
-use crate::number;
+use types::Timestamp;
 
-/// Runs of a segment: 12 KiB.
-const SEGMENT_RUNS_MAX: usize = 512;
-/// A segment with that many sizes takes no more runs.
-const SEGMENT_SIZES_MAX: usize = 64 * 1024;
-/// What an emptied backlog keeps allocated for its next messages. An idle queue must stay small.
-const KEPT_RUNS_MAX: usize = 16;
-const KEPT_SIZES_MAX: usize = 128;
-/// Up to so many equal sizes are written out to merge two runs that touch.
-const WRITTEN_OUT_MAX: u32 = 64;
-/// Marks a run whose messages have one size.
-const UNIFORM: u32 = u32::MAX;
+use crate::{machine::NEVER, number};
+use segment::Segment;
+
+/// The greatest size of one message's record. Two gigabytes: a blob with more could not be written.
+pub(crate) const SIZE_MAX: u32 = u32::MAX >> 1;
 
 /// Messages in the order in which they came, none of them ever delivered.
 #[derive(Clone, Debug, Default)]
@@ -28,29 +27,11 @@ pub(crate) struct Backlog {
     head_run: usize,
     /// Messages of the run after those that are taken.
     head_taken: u32,
+    /// The priority of all messages.
+    priority: u8,
     messages: u64,
     bytes: u64,
 }
-
-#[derive(Clone, Debug, Default)]
-struct Segment {
-    runs: Vec<Run>,
-    sizes: Vec<u32>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Run {
-    index: u64,
-    first_slot: u32,
-    count: u32,
-    /// Of each message, when `sizes_at` is [`UNIFORM`].
-    size: u32,
-    /// Where the messages' sizes start in the segment's.
-    sizes_at: u32,
-}
-
-// What a message costs that is alone in its entry, besides its live count.
-const _: () = assert!(size_of::<Run>() == 24);
 
 /// Consecutive messages of one entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +44,12 @@ pub(crate) struct Piece<'a> {
     pub(crate) count: u32,
     /// How large each is.
     pub(crate) sizes: Sizes<'a>,
+    /// Position of the first; the others follow without gap.
+    pub(crate) position: u64,
+    /// When their time is over.
+    pub(crate) expires_at: Timestamp,
+    /// Their priority.
+    pub(crate) priority: u8,
 }
 
 /// Sizes of a piece's messages. Unit: bytes.
@@ -103,31 +90,42 @@ impl Backlog {
         self.bytes
     }
 
-    /// Appends messages.
+    /// The priority of all messages.
+    pub(crate) fn priority(&self) -> u8 {
+        self.priority
+    }
+
+    /// Makes an empty backlog one of another priority.
+    pub(crate) fn set_priority(&mut self, priority: u8) {
+        assert!(self.messages == 0, "messages keep their priority");
+        self.priority = priority;
+    }
+
+    /// Whether messages with that time of expiry may follow those that are there.
+    pub(crate) fn accepts(&self, expires_at: Timestamp) -> bool {
+        expires_at == NEVER
+            || self.messages == 0
+            || self.segments.back().is_none_or(|last| last.tail_expiry() <= expires_at)
+    }
+
+    /// Appends messages, whose time of expiry is accepted and whose positions are behind all others.
     pub(crate) fn push(&mut self, piece: Piece<'_>) {
         assert!(piece.count > 0, "a piece has messages");
         self.messages += u64::from(piece.count);
         self.bytes += piece.bytes();
-        let has_room = self
-            .segments
-            .back()
-            .is_some_and(|last| last.runs.len() < SEGMENT_RUNS_MAX && last.sizes.len() < SEGMENT_SIZES_MAX);
-        if !has_room {
-            self.segments.push_back(Arc::default());
+        if !self.segments.back().is_some_and(|last| last.has_room(piece.position)) {
+            self.segments.push_back(Arc::new(Segment::new(piece.position)));
         }
         let last = Arc::make_mut(self.segments.back_mut().expect("one was pushed if there was none"));
-        if !last.extend(&piece) {
-            last.push(&piece);
-        }
+        last.push(&piece);
     }
 
     /// Takes up to `most` messages from the head, as far as they are in one run; `None` when there are none.
     pub(crate) fn take<R>(&mut self, most: u64, on_piece: impl FnOnce(&Piece<'_>) -> R) -> Option<R> {
         let segment = self.segments.front()?;
-        let run = segment.runs.get(self.head_run)?;
-        let run_count = run.count;
+        let run_count = segment.count(self.head_run)?;
         let count = (run_count - self.head_taken).min(u32::try_from(most).unwrap_or(u32::MAX));
-        let piece = segment.piece(run, self.head_taken, count);
+        let piece = segment.piece(self.head_run, self.head_taken, count, self.priority);
         self.messages -= u64::from(count);
         self.bytes -= piece.bytes();
         let result = on_piece(&piece);
@@ -138,40 +136,54 @@ impl Backlog {
         Some(result)
     }
 
-    /// Drops all messages after telling of each run.
-    pub(crate) fn clear(&mut self, mut on_run: impl FnMut(u64, u32)) {
-        self.for_each_run(|piece| on_run(piece.index, piece.count));
-        *self = Backlog::default();
+    /// Position and time of expiry of the head.
+    pub(crate) fn head(&self) -> Option<(u64, Timestamp)> {
+        let (position, expires_at) = self.segments.front()?.head(self.head_run)?;
+        Some((position + u64::from(self.head_taken), expires_at))
+    }
+
+    /// Moves all messages to later positions.
+    pub(crate) fn shift(&mut self, by: u64) {
+        self.segments.iter_mut().for_each(|segment| Arc::make_mut(segment).shift(by));
     }
 
     /// Tells of all messages in order, in pieces of one size that are as long as can be. Backlogs with the same messages give
     /// the same pieces.
-    pub(crate) fn for_each_uniform(&self, mut on_piece: impl FnMut(u64, u32, u32, u32)) {
-        let mut last: Option<(u64, u32, u32, u32)> = None;
-        let mut feed = |index: u64, slot: u32, count: u32, size: u32| {
-            if let Some((last_index, last_slot, last_count, last_size)) = &mut last
-                && *last_index == index
-                && last_slot.checked_add(*last_count) == Some(slot)
-                && *last_size == size
-                && let Some(sum) = last_count.checked_add(count)
+    pub(crate) fn for_each_uniform(&self, mut on_piece: impl FnMut(&Piece<'static>, u32)) {
+        let mut last: Option<(Piece<'static>, u32)> = None;
+        let mut feed = |piece: Piece<'static>, size: u32| {
+            if let Some((before, before_size)) = &mut last
+                && before.index == piece.index
+                && before.first_slot.checked_add(before.count) == Some(piece.first_slot)
+                && before.position + u64::from(before.count) == piece.position
+                && before.expires_at == piece.expires_at
+                && *before_size == size
+                && let Some(sum) = before.count.checked_add(piece.count)
             {
-                *last_count = sum;
+                before.count = sum;
                 return;
             }
-            if let Some((index, slot, count, size)) = last.replace((index, slot, count, size)) {
-                on_piece(index, slot, count, size);
+            if let Some((piece, size)) = last.replace((piece, size)) {
+                on_piece(&piece, size);
             }
         };
-        self.for_each_run(|piece| match piece.sizes {
-            Sizes::Uniform(size) => feed(piece.index, piece.first_slot, piece.count, size),
-            Sizes::Each(sizes) => {
-                for (slot, size) in (piece.first_slot..=u32::MAX).zip(sizes) {
-                    feed(piece.index, slot, 1, *size);
+        self.for_each_run(|piece| {
+            let Piece { index, first_slot, count, position, expires_at, priority, .. } = piece;
+            let uniform = |first_slot, count, position, size| {
+                let sizes = Sizes::Uniform(size);
+                Piece { index, first_slot, count, sizes, position, expires_at, priority }
+            };
+            match piece.sizes {
+                Sizes::Uniform(size) => feed(uniform(first_slot, count, position, size), size),
+                Sizes::Each(sizes) => {
+                    for ((slot, position), size) in (first_slot..=u32::MAX).zip(position..).zip(sizes) {
+                        feed(uniform(slot, 1, position, *size), *size);
+                    }
                 }
             }
         });
-        if let Some((index, slot, count, size)) = last {
-            on_piece(index, slot, count, size);
+        if let Some((piece, size)) = last {
+            on_piece(&piece, size);
         }
     }
 
@@ -180,9 +192,11 @@ impl Backlog {
         let mut first = self.head_run;
         let mut taken = self.head_taken;
         for segment in &self.segments {
-            for run in segment.runs.iter().skip(first) {
-                on_piece(segment.piece(run, taken, run.count - taken));
+            let mut run = first;
+            while let Some(count) = segment.count(run) {
+                on_piece(segment.piece(run, taken, count - taken, self.priority));
                 taken = 0;
+                run += 1;
             }
             first = 0;
         }
@@ -191,11 +205,18 @@ impl Backlog {
     /// What does not hold, if anything.
     pub(crate) fn check(&self) -> Result<(), String> {
         let (mut messages, mut bytes, mut empty) = (0, 0, false);
+        let (mut end, mut expiry, mut ordered) = (0, Timestamp(0), true);
         self.for_each_run(|piece| {
             messages += u64::from(piece.count);
             bytes += piece.bytes();
             empty |= piece.count == 0;
+            ordered &= piece.position >= end && piece.expires_at >= expiry;
+            end = piece.position + u64::from(piece.count);
+            expiry = piece.expires_at;
         });
+        if !ordered {
+            return Err("backlog is not in the order of position and time of expiry".to_owned());
+        }
         if (messages, bytes) != (self.messages, self.bytes) {
             return Err(format!(
                 "backlog counts {} messages and {} bytes but holds {messages} and {bytes}",
@@ -208,89 +229,20 @@ impl Backlog {
     fn next_run(&mut self) {
         self.head_run += 1;
         self.head_taken = 0;
-        if self.segments.front().is_none_or(|segment| self.head_run < segment.runs.len()) {
+        if self.segments.front().is_none_or(|segment| self.head_run < segment.len()) {
             return;
         }
         self.head_run = 0;
         if self.segments.len() == 1
             && let Some(segment) = self.segments.front_mut().and_then(Arc::get_mut)
-            && segment.runs.capacity() <= KEPT_RUNS_MAX
-            && segment.sizes.capacity() <= KEPT_SIZES_MAX
+            && segment.is_small()
         {
-            segment.runs.clear();
-            segment.sizes.clear();
+            segment.clear();
             return;
         }
         self.segments.pop_front();
         if self.segments.is_empty() {
             self.segments = VecDeque::new();
-        }
-    }
-}
-
-impl Segment {
-    fn piece(&self, run: &Run, from: u32, count: u32) -> Piece<'_> {
-        let sizes = if run.sizes_at == UNIFORM {
-            Sizes::Uniform(run.size)
-        } else {
-            let start = number::index(run.sizes_at) + number::index(from);
-            Sizes::Each(&self.sizes[start..start + number::index(count)])
-        };
-        // A run ends within its blob, so its first slot plus a part of its length cannot overflow; wrapping spares a check
-        // for the piece of no messages at the very end.
-        Piece { index: run.index, first_slot: run.first_slot.wrapping_add(from), count, sizes }
-    }
-
-    fn push(&mut self, piece: &Piece<'_>) {
-        let (size, sizes_at) = match piece.sizes {
-            Sizes::Uniform(size) => (size, UNIFORM),
-            Sizes::Each(sizes) => {
-                let at = u32::try_from(self.sizes.len()).expect("a segment with many sizes takes no more runs");
-                self.sizes.extend_from_slice(sizes);
-                (0, at)
-            }
-        };
-        self.runs.push(Run { index: piece.index, first_slot: piece.first_slot, count: piece.count, size, sizes_at });
-    }
-
-    /// Makes the last run longer, if the piece follows it in the same entry.
-    fn extend(&mut self, piece: &Piece<'_>) -> bool {
-        let Some(last) = self.runs.last_mut() else { return false };
-        if last.index != piece.index || last.first_slot.checked_add(last.count) != Some(piece.first_slot) {
-            return false;
-        }
-        let Some(count) = last.count.checked_add(piece.count) else { return false };
-        if last.sizes_at == UNIFORM {
-            if piece.sizes != Sizes::Uniform(last.size) {
-                if last.count > WRITTEN_OUT_MAX || !piece.can_be_written_out() {
-                    return false;
-                }
-                last.sizes_at = u32::try_from(self.sizes.len()).expect("a segment with many sizes takes no more runs");
-                self.sizes.extend(std::iter::repeat_n(last.size, number::index(last.count)));
-                piece.write_out(&mut self.sizes);
-            }
-        } else if piece.can_be_written_out() {
-            piece.write_out(&mut self.sizes);
-        } else {
-            return false;
-        }
-        last.count = count;
-        true
-    }
-}
-
-impl Piece<'_> {
-    fn can_be_written_out(&self) -> bool {
-        match self.sizes {
-            Sizes::Uniform(_) => self.count <= WRITTEN_OUT_MAX,
-            Sizes::Each(_) => true,
-        }
-    }
-
-    fn write_out(&self, sizes: &mut Vec<u32>) {
-        match self.sizes {
-            Sizes::Uniform(size) => sizes.extend(std::iter::repeat_n(size, number::index(self.count))),
-            Sizes::Each(each) => sizes.extend_from_slice(each),
         }
     }
 }

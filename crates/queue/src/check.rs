@@ -63,7 +63,7 @@ impl Machine {
 }
 
 fn check_queue(queue: &Queue) -> Result<(), String> {
-    queue.backlog.check()?;
+    queue.lanes.check()?;
     queue.consumers.check()?;
     check_conservation(queue)?;
     check_positions(queue)?;
@@ -86,11 +86,7 @@ fn check_conservation(queue: &Queue) -> Result<(), String> {
     if (unacked, unacked_bytes) != (stats.unacked, stats.unacked_bytes) {
         return Err(format!("{} messages are counted as unacked, {unacked} are", stats.unacked));
     }
-    let returned_bytes: u64 = queue.returned.values().map(|message| u64::from(message.size)).sum();
-    if Some(stats.ready_bytes) != queue.backlog.bytes().checked_add(returned_bytes) {
-        return Err(format!("{} bytes are counted as ready", stats.ready_bytes));
-    }
-    let parts = [stats.ready, stats.unacked, stats.settled, stats.discarded, stats.purged];
+    let parts = [stats.ready, stats.unacked, stats.settled, stats.discarded, stats.purged, stats.expired];
     let sum = parts.into_iter().try_fold(0, u64::checked_add);
     if sum != Some(stats.enqueued) {
         return Err(format!("{} messages came in, but there are {parts:?}", stats.enqueued));
@@ -98,19 +94,24 @@ fn check_conservation(queue: &Queue) -> Result<(), String> {
     Ok(())
 }
 
-/// Every message that was taken out of the backlog is from before its head, and no two have one position.
+/// No two messages have one position, and those to come have later ones.
 fn check_positions(queue: &Queue) -> Result<(), String> {
     let held = queue.consumers.iter().flat_map(|consumer| consumer.held.iter()).map(|(_, message)| message.position);
-    let mut positions: Vec<u64> = held.chain(queue.returned.keys().copied()).collect();
+    let mut positions: Vec<(u64, u64)> = held.map(|position| (position, 1)).collect();
+    for lane in queue.lanes.descending() {
+        positions.extend(lane.loose.keys().map(|position| (*position, 1)));
+        lane.backlog.for_each_run(|piece| positions.push((piece.position, u64::from(piece.count))));
+    }
     positions.sort_unstable();
-    if positions.windows(2).any(|pair| pair[0] == pair[1]) {
-        return Err("a message is in two places".to_owned());
+    let mut end = 0;
+    for (position, count) in positions {
+        if position < end {
+            return Err("a message is in two places".to_owned());
+        }
+        end = position + count;
     }
-    if positions.last().is_some_and(|last| *last >= queue.head_position()) {
-        return Err("a message was taken, but is in the backlog".to_owned());
-    }
-    if queue.returned.iter().any(|(position, message)| *position != message.position || !message.redelivered) {
-        return Err("a returned message is at another's place, or not marked as redelivered".to_owned());
+    if end > queue.next_position {
+        return Err("a message is at a position that is still to come".to_owned());
     }
     Ok(())
 }

@@ -6,16 +6,16 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use types::{MessageRef, SeqRange};
+use types::{MessageRef, SeqRange, Timestamp};
 
-use crate::number;
+use crate::{backlog::Piece, number};
 
 /// So many holes are tolerated besides as many places as twice the messages in the deque.
 const HOLES_MAX: usize = 64;
 /// A deque that was larger gives its memory back when it is empty. Half a megabyte.
 const KEPT_PLACES_MAX: usize = 16 * 1024;
 
-/// A message that was taken out of the backlog: held by a consumer, or returned.
+/// A message by itself: held by a consumer, or loose in its lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Taken {
     /// The log entry.
@@ -26,15 +26,33 @@ pub(crate) struct Taken {
     pub(crate) slot: u32,
     /// Size of the record. Unit: bytes.
     pub(crate) size: u32,
+    /// When its time is over.
+    pub(crate) expires_at: Timestamp,
     /// Deliveries that failed.
     pub(crate) delivery_count: u32,
+    /// Its priority.
+    pub(crate) priority: u8,
     /// Whether it was given to somebody before this delivery.
     pub(crate) redelivered: bool,
 }
 
-const _: () = assert!(size_of::<Option<Taken>>() == 32);
+const _: () = assert!(size_of::<Option<Taken>>() == 40);
 
 impl Taken {
+    /// The message of a piece that is `at` places after its first.
+    pub(crate) fn of_piece(piece: &Piece<'_>, at: u32) -> Self {
+        Taken {
+            index: piece.index,
+            position: piece.position + u64::from(at),
+            slot: piece.first_slot + at,
+            size: piece.size(at),
+            expires_at: piece.expires_at,
+            delivery_count: 0,
+            priority: piece.priority,
+            redelivered: false,
+        }
+    }
+
     /// Where the record lies.
     pub(crate) fn message(&self) -> MessageRef {
         MessageRef { index: self.index, slot: self.slot }
@@ -206,7 +224,9 @@ mod tests {
     use super::*;
 
     fn message(position: u64) -> Taken {
-        Taken { index: position, position, slot: 0, size: 1, delivery_count: 0, redelivered: false }
+        let expires_at = Timestamp(u64::MAX);
+        let (slot, size, delivery_count, priority) = (0, 1, 0, 0);
+        Taken { index: position, position, slot, size, expires_at, delivery_count, priority, redelivered: false }
     }
 
     fn holding(count: u64) -> HeldMessages {

@@ -10,6 +10,7 @@ mod commands;
 mod config;
 mod consumers;
 mod held;
+mod lanes;
 mod live;
 mod machine;
 mod number;

@@ -1,27 +1,25 @@
 //! One queue: ready messages, consumers and what they hold.
 //!
-//! Each message that comes in gets the next position. The backlog holds messages that were never taken, the last positions
-//! without gaps; `returned` those that were taken and came back, by position. What was taken is older than the backlog's head,
-//! so returned messages are always served first, and that is their original place.
+//! Each message that comes in gets the next position; where it came back to is that position again.
 
+mod death;
 mod due;
+mod enqueue;
 mod serve;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+pub(crate) use enqueue::PRIORITY_DEFAULT;
+
+use std::{collections::BTreeSet, sync::Arc};
 
 use types::{ConsumerKey, QueueId, SeqRange, SessionId, Timestamp};
 
 use crate::{
-    CancelReason, Cancelled, Delivery, EndReason, QueueConfig, QueueStats,
-    backlog::{Backlog, Piece},
+    CancelReason, Cancelled, DeathReason, Delivery, EndReason, QueueConfig, QueueStats,
     consumers::{Consumer, Consumers},
     held::Taken,
+    lanes::{Lanes, Portion},
     live::Releaser,
     machine::NEVER,
-    number,
     sessions::Sessions,
 };
 
@@ -30,10 +28,10 @@ use crate::{
 pub(crate) struct Queue {
     /// Settings.
     pub(crate) config: Arc<QueueConfig>,
-    /// Never taken.
-    pub(crate) backlog: Backlog,
-    /// Taken and come back.
-    pub(crate) returned: BTreeMap<u64, Taken>,
+    /// Ready messages.
+    pub(crate) lanes: Lanes,
+    /// The next message's.
+    pub(crate) next_position: u64,
     /// Who gets and holds messages.
     pub(crate) consumers: Consumers,
     /// What ever happened.
@@ -48,7 +46,6 @@ pub(crate) struct Queue {
     pub(crate) due_at: Timestamp,
     /// The deadline that the machine knows.
     pub(crate) registered: Timestamp,
-    returned_bytes: u64,
     unacked: u64,
     unacked_bytes: u64,
 }
@@ -59,7 +56,7 @@ const _: () = assert!(size_of::<Queue>() <= 400);
 /// What ever happened to a queue's messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counters {
-    /// Came in; also the next message's position.
+    /// Came in.
     pub(crate) enqueued: u64,
     /// Were given to somebody, each time.
     pub(crate) delivered: u64,
@@ -71,6 +68,8 @@ pub(crate) struct Counters {
     pub(crate) discarded: u64,
     /// Were purged.
     pub(crate) purged: u64,
+    /// Their time was over.
+    pub(crate) expired: u64,
 }
 
 /// What a queue may use, and where it tells what happens, while it is worked on.
@@ -107,8 +106,8 @@ impl Queue {
     pub(crate) fn new(config: QueueConfig, now: Timestamp) -> Self {
         let mut queue = Queue {
             config: Arc::new(config),
-            backlog: Backlog::default(),
-            returned: BTreeMap::new(),
+            lanes: Lanes::default(),
+            next_position: 0,
             consumers: Consumers::default(),
             counters: Counters::default(),
             marked: false,
@@ -116,7 +115,6 @@ impl Queue {
             used_at: now,
             due_at: NEVER,
             registered: NEVER,
-            returned_bytes: 0,
             unacked: 0,
             unacked_bytes: 0,
         };
@@ -140,7 +138,7 @@ impl Queue {
 
     /// Messages that wait.
     pub(crate) fn ready(&self) -> u64 {
-        self.backlog.messages() + number::count(self.returned.len())
+        self.lanes.messages()
     }
 
     /// Whether there are messages and consumers for them.
@@ -148,20 +146,10 @@ impl Queue {
         self.consumers.ring_len() > 0 && self.ready() > 0
     }
 
-    /// Appends messages.
-    pub(crate) fn enqueue(&mut self, piece: Piece<'_>) {
-        self.counters.enqueued += u64::from(piece.count);
-        self.backlog.push(piece);
-    }
-
     /// Drops all ready messages; returns how many.
     pub(crate) fn purge(&mut self, releaser: &mut Releaser<'_>) -> u64 {
         let purged = self.ready();
-        for message in std::mem::take(&mut self.returned).values() {
-            releaser.release(message.index, 1);
-        }
-        self.returned_bytes = 0;
-        self.backlog.clear(|index, count| releaser.release(index, count));
+        self.lanes.clear(|index, count| releaser.release(index, count));
         self.counters.purged += purged;
         purged
     }
@@ -221,8 +209,7 @@ impl Queue {
 
     /// Tells of all references to entries.
     pub(crate) fn for_each_reference(&self, mut on_reference: impl FnMut(u64, u32)) {
-        self.backlog.for_each_run(|piece| on_reference(piece.index, piece.count));
-        self.returned.values().for_each(|message| on_reference(message.index, 1));
+        self.lanes.for_each_reference(&mut on_reference);
         for consumer in self.consumers.iter() {
             consumer.held.iter().for_each(|(_, message)| on_reference(message.index, 1));
         }
@@ -246,7 +233,7 @@ impl Queue {
     pub(crate) fn stats(&self) -> QueueStats {
         QueueStats {
             ready: self.ready(),
-            ready_bytes: self.backlog.bytes() + self.returned_bytes,
+            ready_bytes: self.lanes.bytes(),
             unacked: self.unacked,
             unacked_bytes: self.unacked_bytes,
             consumers: self.consumers.attached(),
@@ -256,13 +243,8 @@ impl Queue {
             returned: self.counters.returned,
             discarded: self.counters.discarded,
             purged: self.counters.purged,
+            expired: self.counters.expired,
         }
-    }
-
-    /// Adds a returned message from a snapshot. False when its place is taken.
-    pub(crate) fn restore_returned(&mut self, message: Taken) -> bool {
-        self.returned_bytes += u64::from(message.size);
-        self.returned.insert(message.position, message).is_none()
     }
 
     /// Adds a consumer from a snapshot. Those in the ring must come in the ring's order.
@@ -272,23 +254,24 @@ impl Queue {
         self.consumers.insert(consumer);
     }
 
-    /// Position of the backlog's head: those before it were taken.
-    pub(crate) fn head_position(&self) -> u64 {
-        self.counters.enqueued - self.backlog.messages()
-    }
-
     fn give_up_range(&mut self, slot: u32, range: SeqRange, verdict: Verdict, work: &mut Work<'_>) {
-        let releaser = &mut work.releaser;
-        let Queue { consumers, returned, returned_bytes, .. } = self;
-        let (mut messages, mut bytes) = (0, 0);
+        let Queue { consumers, lanes, .. } = self;
+        let (mut messages, mut bytes, mut expired) = (0, 0, Vec::new());
+        let mut next_expiry = NEVER;
         consumers.get_mut(slot).held.release(range, |message| {
             messages += 1;
             bytes += u64::from(message.size);
             match verdict {
-                Verdict::Settle | Verdict::Discard => releaser.release(message.index, 1),
+                Verdict::Settle | Verdict::Discard => work.releaser.release(message.index, 1),
                 Verdict::Return { failed } => {
                     let delivery_count = message.delivery_count.saturating_add(u32::from(failed));
-                    returned.insert(message.position, Taken { redelivered: true, delivery_count, ..*message });
+                    let message = Taken { redelivered: true, delivery_count, ..*message };
+                    if message.expires_at <= work.now {
+                        expired.push(message);
+                    } else {
+                        next_expiry = next_expiry.min(message.expires_at);
+                        lanes.insert(message);
+                    }
                 }
             }
         });
@@ -297,10 +280,11 @@ impl Queue {
         match verdict {
             Verdict::Settle => self.counters.settled += messages,
             Verdict::Discard => self.counters.discarded += messages,
-            Verdict::Return { .. } => {
-                self.counters.returned += messages;
-                *returned_bytes += bytes;
-            }
+            Verdict::Return { .. } => self.counters.returned += messages,
+        }
+        self.lower_due(next_expiry);
+        for message in expired {
+            self.die(Portion::One(&message), DeathReason::Expired, work);
         }
     }
 }

@@ -7,13 +7,17 @@
 //! header   = version | time | next index | queues | segments | nodes | node*
 //! node     = id | 1 or 0 | fenced boot | 1 or 0 | boot | last seq, where 0 says that what follows is not there
 //! ended    = tag 6 | id (2), for all queues that are over, then
-//! queue    = tag 1 | id | enqueued | delivered | settled | returned | discarded | purged | used at (2), then in this order its
+//! queue    = tag 1 | id | enqueued | delivered | settled | returned | discarded | purged
+//!          | used at (2) | next position (2) | expired (2), then in this order its
 //! config   = tag 7 | settings (2), unless they are the usual ones
+//! place    = tag 8 | priority | position | expiry of the pieces that follow, unless they continue those before (2)
 //! piece    = tag 2 | index - index of the piece before | first slot | count | size of each
-//! returned = tag 3 | position | index | slot | size | delivery count
+//! loose    = tag 3 | message; in version 1: position | index | slot | size | delivery count
 //! consumer = tag 4 | place in the ring + 1 or 0 | node | serial | number | flags | prefetch | initial credit | credit
 //!                  | next seq, then its
-//! held     = tag 5 | seq - seq before | position | index | slot | size | delivery count * 2 + redelivered
+//! held     = tag 5 | seq - seq before | message
+//! message  = position | index | slot | size | delivery count * 2 + redelivered | priority (2) | expiry (2)
+//! expiry   = time + 1, or 0 for never
 //! ```
 //! A (2) marks what version 2 has added; version 1 is still read.
 //!
@@ -37,11 +41,12 @@ const VERSION_MIN: u64 = 1;
 
 const TAG_QUEUE: u8 = 1;
 const TAG_PIECE: u8 = 2;
-const TAG_RETURNED: u8 = 3;
+const TAG_LOOSE: u8 = 3;
 const TAG_CONSUMER: u8 = 4;
 const TAG_HELD: u8 = 5;
 const TAG_ENDED: u8 = 6;
 const TAG_CONFIG: u8 = 7;
+const TAG_PLACE: u8 = 8;
 
 const FLAG_ATTACHED: u64 = 1;
 const FLAG_NO_ACK: u64 = 2;

@@ -31,6 +31,8 @@ pub struct QueueStats {
     pub discarded: u64,
     /// Messages ever purged.
     pub purged: u64,
+    /// Messages whose time was over.
+    pub expired: u64,
 }
 
 /// A node that has sessions or numbers chunks here: what a failure detector must name in

@@ -157,3 +157,20 @@ fn what_is_no_snapshot_is_refused() {
     assert_eq!(empty.len(), 1);
     assert_eq!(Machine::restore(empty).unwrap().digest(), Machine::new().digest());
 }
+
+#[test]
+fn a_snapshot_of_the_first_version_is_still_read() {
+    let header = vec![1, 50, 8, 1, 2, 0];
+    let queue = [1, 1, 5, 2, 0, 1, 0, 0];
+    let (piece, returned) = ([2, 7, 2, 3, 10], [3, 0, 7, 0, 10, 1]);
+    let (holder, held) = ([4, 0, 1, 1, 1, 1, 1, 0, 0, 3], [5, 2, 1, 7, 1, 10, 0]);
+    let items = [queue.as_slice(), &piece, &returned, &holder, &held].concat();
+    let mut group = Group::new();
+    group.machine = Machine::restore([(0, Bytes::from(header)), (1, Bytes::from(items))]).unwrap();
+    group.index = 7;
+    assert_eq!(group.reissued()[0].messages, [fresh(7, 1)]);
+    let index = group.publish(1);
+    let (_, out) = group.act(attach(2, prefetch(9)));
+    let expected = [again(7, 0, 1), fresh(7, 2), fresh(7, 3), fresh(7, 4), fresh(index, 0)];
+    assert_eq!(out.deliveries[0].messages, expected);
+}

@@ -2,13 +2,16 @@
 //! rely on.
 #![allow(clippy::as_conversions, clippy::unwrap_used, reason = "tests with small numbers")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use bytes::Bytes;
 use proptest::prelude::*;
 use queue::{
-    At, Chunk, ChunkReply, ChunkResult, Command, ConsumerOptions, Delivered, EndReason, Machine, Outcome, Producer,
-    QueueConfig, QueueStats, Reply,
+    At, Chunk, ChunkReply, ChunkResult, Command, ConsumerOptions, Delivered, EndReason, EnqueueOptions, Machine,
+    Outcome, Producer, QueueConfig, QueueStats, Reply,
 };
 use types::{ConsumerKey, NodeId, QueueId, SessionId, Timestamp};
 
@@ -65,6 +68,7 @@ fn expected_stats(queue: &model::Queue, machine: &QueueStats) -> QueueStats {
         settled: queue.settled,
         discarded: queue.discarded,
         purged: queue.purged,
+        expired: queue.expired,
         ..*machine
     }
 }
@@ -232,10 +236,12 @@ proptest! {
             let deliveries = out.deliveries.iter().filter(|delivery| delivery.queue == *id);
             let got: Vec<_> = deliveries.flat_map(|delivery| &delivery.messages).copied().collect();
             prop_assert_eq!((stats.ready, stats.unacked), (0, got.len() as u64));
-            let gone = queue.settled + queue.discarded + queue.purged;
+            let gone = stats.settled + stats.discarded + stats.purged + stats.expired;
             prop_assert_eq!(stats.unacked + gone, queue.enqueued.len() as u64);
-            // Each is the next of the published ones, so none comes twice and none out of order.
-            let mut published = queue.enqueued.iter();
+            // Each is the next of the published ones of its priority, so none comes twice and none out of order.
+            let mut published = queue.enqueued.clone();
+            published.sort_by_key(|message| Reverse(message.priority));
+            let mut published = published.iter();
             for Delivered { message, .. } in got {
                 prop_assert!(published.any(|candidate| candidate.reference == message));
             }
@@ -249,6 +255,7 @@ proptest! {
         for (place, entry) in plan.iter().enumerate() {
             // Only publishes: the one consumer is ours.
             let mut chunks = numberer.entry(entry);
+            plain(&mut chunks);
             for chunk in &mut chunks {
                 chunk.commands.retain(|command| matches!(command, Command::Enqueue(_) | Command::CreateQueue { .. }));
             }
@@ -276,14 +283,8 @@ proptest! {
         let (mut once, mut retried, mut numberer) = (Machine::new(), Machine::new(), Numberer::default());
         for (place, entry) in plan.iter().enumerate() {
             let mut chunks = numberer.entry(entry);
-            // Queues without settings: time passes between a chunk and its retry.
-            for chunk in &mut chunks {
-                for command in &mut chunk.commands {
-                    if let Command::CreateQueue { config, .. } | Command::ConfigureQueue { config, .. } = command {
-                        *config = QueueConfig::default();
-                    }
-                }
-            }
+            // Time passes between a chunk and its retry.
+            plain(&mut chunks);
             // Chunks that are not numbered come at the start only, where the queues are made.
             chunks.retain(|chunk| chunk.producer.node != NodeId(0) || place == 0);
             let first = apply(&mut once, 2 * place, &chunks);
@@ -298,6 +299,18 @@ proptest! {
         prop_assert_eq!(once.queues().collect::<Vec<_>>(), retried.queues().collect::<Vec<_>>());
         for queue in once.queues() {
             prop_assert_eq!(once.stats(queue), retried.stats(queue));
+        }
+    }
+}
+
+/// Takes all wishes out of queues' settings and messages.
+fn plain(chunks: &mut [Chunk]) {
+    for command in chunks.iter_mut().flat_map(|chunk| &mut chunk.commands) {
+        if let Command::CreateQueue { config, .. } | Command::ConfigureQueue { config, .. } = command {
+            *config = QueueConfig::default();
+        }
+        if let Command::Enqueue(enqueue) = command {
+            enqueue.runs.iter_mut().for_each(|run| run.options = EnqueueOptions::default());
         }
     }
 }

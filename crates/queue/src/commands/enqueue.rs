@@ -3,9 +3,12 @@
 //! Cost is per run, whatever the number of messages, but for the sizes, which are summed. What does not fit the chunk (slots
 //! that it does not have) is dropped: nobody can have been promised that it is there.
 
+use std::borrow::Cow;
+
 use crate::{
     Enqueue, EnqueueRun, Machine, Outcome, Reply,
-    backlog::{Piece, Sizes},
+    backlog::{Piece, SIZE_MAX, Sizes},
+    machine::NEVER,
     number,
 };
 
@@ -19,8 +22,8 @@ pub(super) fn apply(machine: &mut Machine, scope: &Scope, enqueue: &Enqueue, out
                 // More references than an entry can have slots for; only a broken sender gets here.
                 return;
             }
-            for piece in pieces(scope.index, first_slot, run.count, sizes_of(enqueue, run)) {
-                queue.enqueue(piece);
+            for piece in pieces(scope.index, first_slot, run.count, &sizes_of(enqueue, run)) {
+                queue.enqueue(piece, &run.options, work);
             }
         });
     }
@@ -38,19 +41,25 @@ fn slot_in_entry(scope: &Scope, run: &EnqueueRun) -> Option<u32> {
 }
 
 /// The sizes that are known of the run's messages, from the first on. Those that are not count as zero.
-fn sizes_of<'a>(enqueue: &'a Enqueue, run: &EnqueueRun) -> &'a [u32] {
-    let Some(offset) = run.first_slot.checked_sub(enqueue.first_slot) else { return &[] };
+fn sizes_of<'a>(enqueue: &'a Enqueue, run: &EnqueueRun) -> Cow<'a, [u32]> {
+    let Some(offset) = run.first_slot.checked_sub(enqueue.first_slot) else { return Cow::default() };
     let known = enqueue.sizes.get(number::index(offset)..).unwrap_or_default();
-    known.get(..number::index(run.count)).unwrap_or(known)
+    let known = known.get(..number::index(run.count)).unwrap_or(known);
+    if known.iter().any(|size| *size > SIZE_MAX) {
+        // Only a broken sender gets here: such a record does not fit a blob.
+        return known.iter().map(|size| (*size).min(SIZE_MAX)).collect();
+    }
+    Cow::Borrowed(known)
 }
 
 /// The run as one piece; as two when the sizes of its last messages are not known, so that memory is never used for more
 /// sizes than were sent.
 fn pieces(index: u64, first_slot: u32, count: u32, sizes: &[u32]) -> impl Iterator<Item = Piece<'_>> {
     let known = u32::try_from(sizes.len()).expect("no more sizes than messages");
-    let first = Piece { index, first_slot, count: known, sizes: uniform_or_each(sizes) };
-    let rest =
-        Piece { index, first_slot: first_slot.wrapping_add(known), count: count - known, sizes: Sizes::Uniform(0) };
+    let (position, expires_at, priority) = (0, NEVER, 0);
+    let piece = |first_slot, count, sizes| Piece { index, first_slot, count, sizes, position, expires_at, priority };
+    let first = piece(first_slot, known, uniform_or_each(sizes));
+    let rest = piece(first_slot.wrapping_add(known), count - known, Sizes::Uniform(0));
     [first, rest].into_iter().filter(|piece| piece.count > 0)
 }
 
@@ -91,13 +100,15 @@ mod tests {
     #[test]
     fn sizes_that_are_missing_count_as_zero() {
         let enqueue = Enqueue { first_slot: 2, sizes: vec![7, 8, 9], ..Enqueue::default() };
-        assert_eq!(sizes_of(&enqueue, &run(3, 1)), [8]);
-        assert_eq!(sizes_of(&enqueue, &run(3, 9)), [8, 9]);
-        assert_eq!(sizes_of(&enqueue, &run(9, 1)), [0; 0]);
-        assert_eq!(sizes_of(&enqueue, &run(1, 2)), [0; 0]);
+        assert_eq!(*sizes_of(&enqueue, &run(3, 1)), [8]);
+        assert_eq!(*sizes_of(&enqueue, &run(3, 9)), [8, 9]);
+        assert_eq!(*sizes_of(&enqueue, &run(9, 1)), [0; 0]);
+        assert_eq!(*sizes_of(&enqueue, &run(1, 2)), [0; 0]);
         let pieces: Vec<_> = pieces(1, 3, 9, &[8, 9]).collect();
-        assert_eq!(pieces[0], Piece { index: 1, first_slot: 3, count: 2, sizes: Sizes::Each(&[8, 9]) });
-        assert_eq!(pieces[1], Piece { index: 1, first_slot: 5, count: 7, sizes: Sizes::Uniform(0) });
+        assert_eq!((pieces[0].first_slot, pieces[0].count, pieces[0].sizes), (3, 2, Sizes::Each(&[8, 9])));
+        assert_eq!((pieces[1].first_slot, pieces[1].count, pieces[1].sizes), (5, 7, Sizes::Uniform(0)));
+        let broken = Enqueue { sizes: vec![1, u32::MAX], ..Enqueue::default() };
+        assert_eq!(*sizes_of(&broken, &run(0, 2)), [1, SIZE_MAX]);
     }
 
     #[test]

@@ -7,7 +7,8 @@ use crate::{EndReason, machine::NEVER};
 
 impl Queue {
     /// Does what is due, as far as the budget goes; then knows when there is something to do next.
-    pub(crate) fn due(&mut self, work: &mut Work<'_>, _budget: &mut u64) {
+    pub(crate) fn due(&mut self, work: &mut Work<'_>, budget: &mut u64) {
+        self.expire(budget, work);
         if self.lease_end() <= work.now {
             self.end = Some(EndReason::Expired);
         }
@@ -16,7 +17,7 @@ impl Queue {
 
     /// When there is something to do next.
     pub(crate) fn next_due(&self) -> Timestamp {
-        self.lease_end()
+        self.lease_end().min(self.lanes.next_expiry())
     }
 
     /// There is something to do at that time.

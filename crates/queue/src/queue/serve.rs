@@ -8,6 +8,7 @@ use crate::{
     backlog::Piece,
     consumers::{Consumer, Consumers},
     held::{HeldMessages, Taken},
+    lanes::{Portion, Side},
     live::Releaser,
     number,
 };
@@ -64,28 +65,22 @@ impl Queue {
     }
 
     fn take_one(&mut self) -> Option<Taken> {
-        if let Some((_, message)) = self.returned.pop_first() {
-            self.returned_bytes -= u64::from(message.size);
-            return Some(message);
-        }
-        let position = self.head_position();
-        self.backlog.take(1, |piece| fresh(piece, 0, position))
+        self.lanes.take(Side::Highest, 1, |portion| match portion {
+            Portion::Piece(piece) => Taken::of_piece(piece, 0),
+            Portion::One(message) => *message,
+        })
     }
 
     /// Gives up to `most` messages to one consumer.
     fn give(&mut self, slot: u32, most: u64, messages: &mut Vec<Delivered>, releaser: &mut Releaser<'_>) {
         let mut gift = Gift::new(&mut self.consumers, slot, messages, releaser);
         let mut left = most;
-        while left > 0
-            && let Some((_, message)) = self.returned.pop_first()
-        {
-            self.returned_bytes -= u64::from(message.size);
-            gift.one(message);
-            left -= 1;
-        }
         while left > 0 {
-            let position = self.counters.enqueued - self.backlog.messages();
-            let Some(taken) = self.backlog.take(left, |piece| gift.piece(piece, position)) else { break };
+            let taken = self.lanes.take(Side::Highest, left, |portion| match portion {
+                Portion::Piece(piece) => gift.piece(piece),
+                Portion::One(message) => gift.one(message),
+            });
+            let Some(taken) = taken else { break };
             left -= taken;
         }
         let Gift { given, bytes, no_ack, .. } = gift;
@@ -121,24 +116,24 @@ impl<'a, 'b> Gift<'a, 'b> {
         Gift { held: &mut consumer.held, no_ack, messages, releaser, given: 0, bytes: 0 }
     }
 
-    /// A message that was taken before.
-    fn one(&mut self, message: Taken) {
-        let Taken { redelivered, delivery_count, .. } = message;
-        self.messages.push(Delivered { message: message.message(), redelivered, delivery_count });
+    /// A loose message.
+    fn one(&mut self, message: &Taken) -> u64 {
+        self.messages.push(delivered(message));
         if self.no_ack {
             self.held.skip(1);
             self.releaser.release(message.index, 1);
         } else {
-            self.held.push(message);
+            self.held.push(*message);
         }
         self.given += 1;
         self.bytes += u64::from(message.size);
+        1
     }
 
-    /// Messages from the backlog, the first of which has this position. Returns how many.
-    fn piece(&mut self, piece: &Piece<'_>, position: u64) -> u64 {
+    /// Messages from the backlog. Returns how many.
+    fn piece(&mut self, piece: &Piece<'_>) -> u64 {
         self.messages.reserve(number::index(piece.count));
-        let fresh = (0..piece.count).map(|at| fresh(piece, at, position));
+        let fresh = (0..piece.count).map(|at| Taken::of_piece(piece, at));
         if self.no_ack {
             self.messages.extend(fresh.map(|message| delivered(&message)));
             self.held.skip(u64::from(piece.count));
@@ -158,15 +153,4 @@ impl<'a, 'b> Gift<'a, 'b> {
 
 fn delivered(message: &Taken) -> Delivered {
     Delivered { message: message.message(), redelivered: message.redelivered, delivery_count: message.delivery_count }
-}
-
-fn fresh(piece: &Piece<'_>, at: u32, position: u64) -> Taken {
-    Taken {
-        index: piece.index,
-        position: position + u64::from(at),
-        slot: piece.first_slot + at,
-        size: piece.size(at),
-        delivery_count: 0,
-        redelivered: false,
-    }
 }

@@ -7,19 +7,20 @@ use bytes::Bytes;
 use types::{ConsumerKey, NodeId, QueueId, SessionId, Timestamp};
 
 use super::{
-    FLAG_ATTACHED, FLAG_EXCLUSIVE, FLAG_NO_ACK, RestoreError, TAG_CONFIG, TAG_CONSUMER, TAG_ENDED, TAG_HELD, TAG_PIECE,
-    TAG_QUEUE, TAG_RETURNED, VERSION, VERSION_MIN, config,
+    FLAG_ATTACHED, FLAG_EXCLUSIVE, FLAG_NO_ACK, RestoreError, TAG_CONFIG, TAG_CONSUMER, TAG_ENDED, TAG_HELD, TAG_LOOSE,
+    TAG_PIECE, TAG_PLACE, TAG_QUEUE, VERSION, VERSION_MIN, config,
     values::{COUNTER_MAX, Parsed, Values},
     varint,
 };
 use crate::{
     ConsumerOptions, Machine, QueueConfig,
-    backlog::{Piece, Sizes},
+    backlog::{Piece, SIZE_MAX, Sizes},
     consumers::Consumer,
     held::{HeldMessages, Taken},
+    machine::NEVER,
     number,
     producers::{Accepted, NodeProducer},
-    queue::{Counters, Queue},
+    queue::{Counters, PRIORITY_DEFAULT, Queue},
 };
 
 /// The machine from its segments.
@@ -85,9 +86,26 @@ struct PartialQueue {
     id: QueueId,
     queue: Queue,
     last_index: u64,
+    /// Priority of the piece before.
+    lane: Option<u8>,
+    /// End of the piece before in the lane.
+    last_position: u64,
+    /// Of the next piece.
+    place: Place,
     /// Those in the ring, by their place.
     ring: BTreeMap<u64, Consumer>,
 }
+
+/// Where pieces come from and when their time is over.
+#[derive(Clone, Copy)]
+struct Place {
+    priority: u8,
+    position: u64,
+    expires_at: Timestamp,
+}
+
+/// Version 1 tells no priorities, positions or times of expiry.
+const PLACE_V1: Place = Place { priority: PRIORITY_DEFAULT, position: 0, expires_at: NEVER };
 
 /// A consumer whose messages are being read.
 struct PartialConsumer {
@@ -105,7 +123,8 @@ impl Reader {
             match tag {
                 TAG_QUEUE => self.queue(&mut values)?,
                 TAG_PIECE => self.piece(&mut values)?,
-                TAG_RETURNED => self.returned(&mut values)?,
+                TAG_LOOSE => self.loose(&mut values)?,
+                TAG_PLACE => self.place(&mut values)?,
                 TAG_CONSUMER => self.consumer(&mut values)?,
                 TAG_HELD => self.held(&mut values)?,
                 TAG_ENDED => self.ended(&mut values)?,
@@ -130,11 +149,24 @@ impl Reader {
             returned: values.counter()?,
             discarded: values.counter()?,
             purged: values.counter()?,
+            ..Counters::default()
         };
         if self.version > 1 {
             queue.used_at = Timestamp(values.value()?);
+            queue.next_position = values.counter()?;
+            queue.counters.expired = values.counter()?;
+        } else {
+            queue.next_position = queue.counters.enqueued;
         }
-        self.queue = Some(PartialQueue { id, queue, last_index: 0, ring: BTreeMap::new() });
+        self.queue = Some(PartialQueue {
+            id,
+            queue,
+            last_index: 0,
+            lane: None,
+            last_position: 0,
+            place: PLACE_V1,
+            ring: BTreeMap::new(),
+        });
         Ok(())
     }
 
@@ -155,32 +187,56 @@ impl Reader {
 
     fn piece(&mut self, values: &mut Values<'_>) -> Parsed<()> {
         let partial = self.queue.as_mut().ok_or("messages without a queue")?;
+        let Place { priority, position, expires_at } = partial.place;
+        if partial.lane.is_some_and(|lane| priority > lane) {
+            return Err("lanes are out of order");
+        }
+        if partial.lane.replace(priority) != Some(priority) {
+            (partial.last_index, partial.last_position) = (0, 0);
+        }
         let index = partial.last_index.checked_add(values.value()?).ok_or("an index is too large")?;
         let (first_slot, count, size) = (values.small()?, values.small()?, values.small()?);
         partial.last_index = index;
-        let backlog = &mut partial.queue.backlog;
-        if count == 0 || first_slot.checked_add(count - 1).is_none() {
+        let (lanes, counters) = (&mut partial.queue.lanes, &partial.queue.counters);
+        if count == 0 || first_slot.checked_add(count - 1).is_none() || size > SIZE_MAX {
             return Err("a run does not fit its blob");
         }
-        if u64::from(size) * u64::from(count) > COUNTER_MAX || backlog.bytes() > COUNTER_MAX {
+        if u64::from(size) * u64::from(count) > COUNTER_MAX || lanes.bytes() > COUNTER_MAX {
             return Err("a backlog is too large");
         }
-        backlog.push(Piece { index, first_slot, count, sizes: Sizes::Uniform(size) });
-        if backlog.messages() > partial.queue.counters.enqueued {
+        if position > COUNTER_MAX || !lanes.accepts(expires_at, priority) || position < partial.last_position {
+            return Err("a backlog is out of order");
+        }
+        lanes.push(Piece { index, first_slot, count, sizes: Sizes::Uniform(size), position, expires_at, priority });
+        partial.place.position += u64::from(count);
+        partial.last_position = partial.place.position;
+        if lanes.messages() > counters.enqueued {
             return Err("more messages wait than came in");
         }
         refer(&mut self.machine, index, count)
     }
 
-    fn returned(&mut self, values: &mut Values<'_>) -> Parsed<()> {
+    fn place(&mut self, values: &mut Values<'_>) -> Parsed<()> {
         let partial = self.queue.as_mut().ok_or("messages without a queue")?;
-        let (position, index) = (values.value()?, values.value()?);
-        let (slot, size, delivery_count) = (values.small()?, values.small()?, values.small()?);
-        let message = Taken { index, position, slot, size, delivery_count, redelivered: true };
-        if !partial.queue.restore_returned(message) {
+        let priority = u8::try_from(values.value()?).map_err(|_| "a priority is too large")?;
+        partial.place = Place { priority, position: values.value()?, expires_at: values.expiry()? };
+        Ok(())
+    }
+
+    fn loose(&mut self, values: &mut Values<'_>) -> Parsed<()> {
+        let message = if self.version > 1 {
+            message(values, self.version)?
+        } else {
+            let (position, index) = (values.value()?, values.value()?);
+            let (slot, size, delivery_count) = (values.small()?, values.small()?, values.small()?);
+            let Place { priority, expires_at, .. } = PLACE_V1;
+            Taken { index, position, slot, size, expires_at, delivery_count, priority, redelivered: true }
+        };
+        let partial = self.queue.as_mut().ok_or("messages without a queue")?;
+        if message.position > COUNTER_MAX || !partial.queue.lanes.insert(message) {
             return Err("a message is in two places");
         }
-        refer(&mut self.machine, index, 1)
+        refer(&mut self.machine, message.index, 1)
     }
 
     fn consumer(&mut self, values: &mut Values<'_>) -> Parsed<()> {
@@ -217,12 +273,9 @@ impl Reader {
             return Err("sequence numbers are out of order");
         }
         partial.last_seq = seq;
-        let (position, index) = (values.value()?, values.value()?);
-        let (slot, size, count_and_flag) = (values.small()?, values.small()?, values.value()?);
-        let delivery_count = u32::try_from(count_and_flag / 2).map_err(|_| "a delivery count is too large")?;
-        let redelivered = count_and_flag % 2 == 1;
-        partial.held.insert(seq, Taken { index, position, slot, size, delivery_count, redelivered });
-        refer(&mut self.machine, index, 1)
+        let message = message(values, self.version)?;
+        partial.held.insert(seq, message);
+        refer(&mut self.machine, message.index, 1)
     }
 
     fn end_consumer(&mut self) -> Parsed<()> {
@@ -247,6 +300,11 @@ impl Reader {
     fn end_queue(&mut self) -> Parsed<()> {
         self.end_consumer()?;
         let Some(mut partial) = self.queue.take() else { return Ok(()) };
+        if self.version == 1 {
+            // Backlogs had no gaps, and their end was the end of the queue.
+            let first = partial.queue.next_position - partial.queue.lanes.backlog_messages();
+            partial.queue.lanes.shift_backlogs(first);
+        }
         for consumer in partial.ring.into_values() {
             if partial.queue.consumers.find(&consumer.key).is_some() {
                 return Err("a consumer is there twice");
@@ -262,6 +320,19 @@ impl PartialQueue {
     fn has(&self, key: &ConsumerKey) -> bool {
         self.queue.consumers.find(key).is_some()
     }
+}
+
+fn message(values: &mut Values<'_>, version: u64) -> Parsed<Taken> {
+    let (position, index) = (values.counter()?, values.value()?);
+    let (slot, size, count_and_flag) = (values.small()?, values.small()?, values.value()?);
+    let delivery_count = u32::try_from(count_and_flag / 2).map_err(|_| "a delivery count is too large")?;
+    let redelivered = count_and_flag % 2 == 1;
+    let Place { mut priority, mut expires_at, .. } = PLACE_V1;
+    if version > 1 {
+        priority = u8::try_from(values.value()?).map_err(|_| "a priority is too large")?;
+        expires_at = values.expiry()?;
+    }
+    Ok(Taken { index, position, slot, size, expires_at, delivery_count, priority, redelivered })
 }
 
 fn refer(machine: &mut Machine, index: u64, count: u32) -> Parsed<()> {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use types::{ConsumerKey, QueueId};
+use types::{ConsumerKey, QueueId, Timestamp};
 
 use super::{
-    FLAG_ATTACHED, FLAG_EXCLUSIVE, FLAG_NO_ACK, TAG_CONFIG, TAG_CONSUMER, TAG_ENDED, TAG_HELD, TAG_PIECE, TAG_QUEUE,
-    TAG_RETURNED, VERSION, config, varint,
+    FLAG_ATTACHED, FLAG_EXCLUSIVE, FLAG_NO_ACK, TAG_CONFIG, TAG_CONSUMER, TAG_ENDED, TAG_HELD, TAG_LOOSE, TAG_PIECE,
+    TAG_PLACE, TAG_QUEUE, VERSION, config, varint,
 };
 use crate::{Machine, QueueConfig, consumers::Consumer, held::Taken, number, queue::Queue};
 
@@ -88,26 +88,53 @@ fn write_queue(segments: &mut Segments, id: QueueId, queue: &Queue) {
             counters.discarded,
             counters.purged,
             queue.used_at.0,
+            queue.next_position,
+            counters.expired,
         ],
     );
     if *queue.config != QueueConfig::default() {
         segments.item(TAG_CONFIG, &config::to_values(&queue.config));
     }
-    let mut last_index = 0;
-    queue.backlog.for_each_uniform(|index, first_slot, count, size| {
-        // Entries come in ascending order, so the difference is small.
-        let delta = index.wrapping_sub(last_index);
-        segments.item(TAG_PIECE, &[delta, u64::from(first_slot), u64::from(count), u64::from(size)]);
-        last_index = index;
-    });
-    for message in queue.returned.values() {
-        let Taken { index, position, slot, size, delivery_count, redelivered: _ } = *message;
-        segments.item(TAG_RETURNED, &[position, index, u64::from(slot), u64::from(size), u64::from(delivery_count)]);
-    }
+    write_lanes(segments, queue);
     let ring: BTreeMap<ConsumerKey, u64> = queue.consumers.ring().map(|consumer| consumer.key).zip(1..).collect();
     for consumer in queue.consumers.iter() {
         write_consumer(segments, consumer, ring.get(&consumer.key).copied().unwrap_or(0));
     }
+}
+
+fn write_lanes(segments: &mut Segments, queue: &Queue) {
+    let mut place = None;
+    for lane in queue.lanes.descending() {
+        let mut last_index = 0;
+        lane.backlog.for_each_uniform(|piece, size| {
+            if place != Some((piece.priority, piece.position, piece.expires_at)) {
+                let expiry = expiry_value(piece.expires_at);
+                segments.item(TAG_PLACE, &[u64::from(piece.priority), piece.position, expiry]);
+            }
+            place = Some((piece.priority, piece.position + u64::from(piece.count), piece.expires_at));
+            // Entries come in ascending order, so the difference is small.
+            let delta = piece.index.wrapping_sub(last_index);
+            last_index = piece.index;
+            segments.item(TAG_PIECE, &[delta, u64::from(piece.first_slot), u64::from(piece.count), u64::from(size)]);
+        });
+    }
+    for lane in queue.lanes.descending() {
+        for message in lane.loose.values() {
+            segments.item(TAG_LOOSE, &message_values(message));
+        }
+    }
+}
+
+fn message_values(message: &Taken) -> [u64; 7] {
+    let Taken { index, position, slot, size, expires_at, delivery_count, priority, redelivered } = *message;
+    let count_and_flag = u64::from(delivery_count) * 2 + u64::from(redelivered);
+    let expiry = expiry_value(expires_at);
+    [position, index, u64::from(slot), u64::from(size), count_and_flag, u64::from(priority), expiry]
+}
+
+/// A time plus one, zero for never.
+fn expiry_value(expires_at: Timestamp) -> u64 {
+    expires_at.0.wrapping_add(1)
 }
 
 fn write_consumer(segments: &mut Segments, consumer: &Consumer, ring_place: u64) {
@@ -131,9 +158,9 @@ fn write_consumer(segments: &mut Segments, consumer: &Consumer, ring_place: u64)
     );
     let mut last_seq = 0;
     for (seq, message) in consumer.held.iter() {
-        let Taken { index, position, slot, size, delivery_count, redelivered } = *message;
-        let count_and_flag = u64::from(delivery_count) * 2 + u64::from(redelivered);
-        segments.item(TAG_HELD, &[seq - last_seq, position, index, u64::from(slot), u64::from(size), count_and_flag]);
+        let mut values = vec![seq - last_seq];
+        values.extend(message_values(message));
+        segments.item(TAG_HELD, &values);
         last_seq = seq;
     }
 }

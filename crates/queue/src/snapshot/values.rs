@@ -1,5 +1,7 @@
 //! Reading a segment value by value, each within its range.
 
+use types::Timestamp;
+
 use super::varint;
 
 /// Counters and sequence numbers beyond this are damage: counting on from them must not overflow.
@@ -44,6 +46,11 @@ impl Values<'_> {
             (false, 0) => Ok(None),
             (false, _) => Err("what is not there has a value"),
         }
+    }
+
+    /// A time plus one, or zero for never.
+    pub(super) fn expiry(&mut self) -> Parsed<Timestamp> {
+        Ok(Timestamp(self.value()?.wrapping_sub(1)))
     }
 
     /// Nothing may be left.

@@ -1,22 +1,27 @@
 //! A naive model of the machine: lists, searched from the front, and nothing shared with it but the words of its contract.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use queue::{
     At, CancelReason, Cancelled, Chunk, ChunkReply, ChunkResult, Command, ConsumerOptions, Delivered, EndReason,
-    Enqueue, Got, QueueConfig, Refusal, Reply,
+    Enqueue, EnqueueOptions, Got, QueueConfig, Refusal, Reply,
 };
 use types::{ConsumerKey, MessageRef, NodeId, QueueId, SeqRange, SessionId};
 
 /// A message of one queue.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Message {
-    /// Which of the queue's messages it is, from 0.
+    /// Where it is among the queue's messages.
     pub place: u64,
     pub reference: MessageRef,
     pub size: u32,
     pub redelivered: bool,
     pub delivery_count: u32,
+    pub priority: u8,
+    pub expires_at: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -35,7 +40,7 @@ pub struct Queue {
     pub used_at: u64,
     pub end: Option<EndReason>,
     pub enqueued: Vec<Message>,
-    /// By place.
+    /// By priority and place.
     pub ready: Vec<Message>,
     pub consumers: Vec<Consumer>,
     /// Who can be given a message, in the order of service.
@@ -43,6 +48,8 @@ pub struct Queue {
     pub settled: u64,
     pub discarded: u64,
     pub purged: u64,
+    pub expired: u64,
+    next_place: u64,
 }
 
 /// Fenced boot; current boot and last chunk.
@@ -92,7 +99,7 @@ impl Queue {
     }
 
     fn sort(&mut self) {
-        self.ready.sort_by_key(|message| message.place);
+        self.ready.sort_by_key(|message| (Reverse(message.priority), message.place));
         self.consumers.sort_by_key(|consumer| consumer.key);
         self.consumers.retain(|consumer| {
             consumer.attached || !consumer.held.is_empty() || consumer.key.number == ConsumerKey::GET
@@ -134,16 +141,47 @@ impl Queue {
         taken
     }
 
-    fn put_back(&mut self, messages: Vec<Message>, failed: bool) {
+    fn put_back(&mut self, messages: Vec<Message>, failed: bool, now: u64) {
         self.ready.extend(messages.into_iter().map(|message| Message {
             redelivered: true,
             delivery_count: message.delivery_count + u32::from(failed),
             ..message
         }));
+        self.expire(now);
+    }
+
+    /// Messages whose time is over die.
+    fn expire(&mut self, now: u64) {
+        let before = self.ready.len();
+        self.ready.retain(|message| message.expires_at > now);
+        self.expired += (before - self.ready.len()) as u64;
+    }
+
+    /// A message comes in.
+    fn enqueue(&mut self, id: QueueId, message: Message, options: &EnqueueOptions, now: u64, effects: &mut Effects) {
+        let ttl = [self.config.message_ttl_ms, options.ttl_ms].into_iter().flatten().min();
+        let priority = match self.config.max_priority {
+            Some(max) => options.priority.unwrap_or(0).min(max),
+            None => options.priority.unwrap_or(4).min(31),
+        };
+        let expires_at = ttl.map_or(u64::MAX, |ttl| now + ttl);
+        let message = Message { place: self.next_place, priority, expires_at, ..message };
+        self.next_place += 1;
+        self.enqueued.push(message);
+        if ttl == Some(0) {
+            self.serve(id, effects);
+        }
+        self.ready.push(message);
+        self.sort();
+        if ttl == Some(0) {
+            self.serve(id, effects);
+            self.expire(now);
+        }
     }
 
     /// Does what is due.
     fn due(&mut self, now: u64) {
+        self.expire(now);
         if self.attached() == 0 && self.config.expires_ms.is_some_and(|ms| self.used_at + ms <= now) {
             self.end = Some(EndReason::Expired);
         }
@@ -151,7 +189,9 @@ impl Queue {
 
     /// When something is due.
     pub fn deadline(&self) -> Option<u64> {
-        self.config.expires_ms.filter(|_| self.attached() == 0).map(|ms| self.used_at + ms)
+        let end = self.config.expires_ms.filter(|_| self.attached() == 0).map(|ms| self.used_at + ms);
+        let expiries = self.ready.iter().map(|message| message.expires_at).filter(|at| *at < u64::MAX);
+        end.into_iter().chain(expiries).min()
     }
 
     fn detach(&mut self, key: ConsumerKey, now: u64) {
@@ -171,7 +211,7 @@ impl Queue {
         }
         for consumer in std::mem::take(&mut self.consumers) {
             if consumer.key.session == session {
-                self.put_back(consumer.held.into_iter().map(|(_, message)| message).collect(), true);
+                self.put_back(consumer.held.into_iter().map(|(_, message)| message).collect(), true, now);
             } else {
                 self.consumers.push(consumer);
             }
@@ -328,9 +368,10 @@ impl Model {
                 Reply::Done
             }
             Command::Return { queue, number, ranges, failed } => {
+                let now = self.now;
                 if let Some(queue) = self.at(*queue, effects) {
                     let messages = queue.take(chunk.consumer(*number), ranges);
-                    queue.put_back(messages, *failed);
+                    queue.put_back(messages, *failed, now);
                 }
                 Reply::Done
             }
@@ -394,6 +435,7 @@ impl Model {
     }
 
     fn enqueue(&mut self, index: u64, base: u32, chunk: &Chunk, enqueue: &Enqueue, effects: &mut Effects) -> Reply {
+        let now = self.now;
         for run in &enqueue.runs {
             if run.count == 0 || u64::from(run.first_slot) + u64::from(run.count) > u64::from(chunk.slots) {
                 continue;
@@ -402,14 +444,11 @@ impl Model {
             for slot in run.first_slot..run.first_slot + run.count {
                 let size = slot.checked_sub(enqueue.first_slot).and_then(|at| enqueue.sizes.get(at as usize));
                 let message = Message {
-                    place: queue.enqueued.len() as u64,
                     reference: MessageRef { index, slot: base + slot },
                     size: size.copied().unwrap_or(0),
-                    redelivered: false,
-                    delivery_count: 0,
+                    ..Message::default()
                 };
-                queue.enqueued.push(message);
-                queue.ready.push(message);
+                queue.enqueue(run.queue, message, &run.options, now, effects);
             }
         }
         Reply::Done

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::{collection::vec, prelude::*};
-use queue::{Chunk, Command, ConsumerOptions, Enqueue, EnqueueRun, Producer, QueueConfig};
+use queue::{Chunk, Command, ConsumerOptions, Enqueue, EnqueueOptions, EnqueueRun, Producer, QueueConfig};
 use types::{NodeId, QueueId, SeqRange, SessionId};
 
 /// What a chunk will be.
@@ -36,7 +36,7 @@ enum Numbering {
 enum Step {
     Command(Command),
     /// Queue, how far into the message batch, how many: with the sizes of the batch.
-    Publish(Vec<u32>, Vec<(u64, u32, u32)>),
+    Publish(Vec<u32>, Vec<(u64, u32, u32, EnqueueOptions)>),
 }
 
 /// Numbers chunks as nodes would.
@@ -81,11 +81,11 @@ impl Step {
             Step::Publish(sizes, runs) => {
                 let first_slot = *slots;
                 *slots += sizes.len() as u32;
-                let run = |(queue, offset, count): &(u64, u32, u32)| EnqueueRun {
+                let run = |(queue, offset, count, options): &(u64, u32, u32, EnqueueOptions)| EnqueueRun {
                     queue: QueueId(*queue),
                     first_slot: first_slot.saturating_add(*offset),
                     count: *count,
-                    ..EnqueueRun::default()
+                    options: *options,
                 };
                 Command::Enqueue(Enqueue {
                     first_slot,
@@ -117,11 +117,17 @@ fn create_queue(queue: u64, config: QueueConfig) -> Command {
 /// Settings, each of them rarely there.
 fn config() -> impl Strategy<Value = QueueConfig> {
     let expires_ms = prop::option::weighted(0.1, 100..600_u64);
-    (expires_ms, prop::bool::weighted(0.1)).prop_map(|(expires_ms, auto_delete)| QueueConfig {
-        expires_ms,
-        auto_delete,
-        ..QueueConfig::default()
-    })
+    let message_ttl_ms = prop::option::weighted(0.2, prop_oneof![1 => Just(0), 6 => 50..500_u64]);
+    let max_priority = prop::option::weighted(0.2, 0..5_u8);
+    (expires_ms, prop::bool::weighted(0.1), message_ttl_ms, max_priority).prop_map(
+        |(expires_ms, auto_delete, message_ttl_ms, max_priority)| QueueConfig {
+            expires_ms,
+            auto_delete,
+            message_ttl_ms,
+            max_priority,
+            ..QueueConfig::default()
+        },
+    )
 }
 
 fn chunk() -> impl Strategy<Value = ChunkPlan> {
@@ -148,16 +154,27 @@ fn step() -> impl Strategy<Value = Step> {
 fn publish() -> impl Strategy<Value = Step> {
     let sizes = prop_oneof![vec(100..103_u32, 0..12), (0..12_usize).prop_map(|count| vec![100; count])];
     let run = prop_oneof![
-        12 => (queue(), 0..6_u32, 1..7_u32),
-        1 => (queue(), Just(u32::MAX), 1..3_u32),
-        1 => (queue(), 0..3_u32, Just(u32::MAX)),
-        1 => (queue(), 0..3_u32, Just(0)),
+        12 => (queue(), 0..6_u32, 1..7_u32, wishes()),
+        1 => (queue(), Just(u32::MAX), 1..3_u32, wishes()),
+        1 => (queue(), 0..3_u32, Just(u32::MAX), wishes()),
+        1 => (queue(), 0..3_u32, Just(0), wishes()),
     ];
-    let all_to_one = (queue(), sizes.clone()).prop_map(|(queue, sizes)| {
-        let runs = vec![(queue, 0, sizes.len() as u32)];
+    let all_to_one = (queue(), sizes.clone(), wishes()).prop_map(|(queue, sizes, wishes)| {
+        let runs = vec![(queue, 0, sizes.len() as u32, wishes)];
         Step::Publish(sizes, runs)
     });
     prop_oneof![2 => all_to_one, 1 => (sizes, vec(run, 0..4)).prop_map(|(sizes, runs)| Step::Publish(sizes, runs))]
+}
+
+/// What messages ask of their queue.
+fn wishes() -> impl Strategy<Value = EnqueueOptions> {
+    let ttl_ms = prop::option::weighted(0.2, prop_oneof![1 => Just(0), 4 => 50..500_u64]);
+    let priority = prop::option::weighted(0.2, 0..40_u8);
+    prop_oneof![
+        3 => Just(EnqueueOptions::default()),
+        2 => (ttl_ms, priority)
+            .prop_map(|(ttl_ms, priority)| EnqueueOptions { ttl_ms, priority, ..EnqueueOptions::default() }),
+    ]
 }
 
 fn command() -> impl Strategy<Value = Command> {

@@ -1,0 +1,51 @@
+//! Messages come into a queue.
+
+use super::{Queue, Work};
+use crate::{EnqueueOptions, QueueConfig, backlog::Piece, machine::NEVER};
+
+/// Where a queue has no greatest priority: RabbitMQ's for quorum queues.
+const PRIORITY_MAX: u8 = 31;
+/// And that of messages without.
+pub(crate) const PRIORITY_DEFAULT: u8 = 4;
+
+impl QueueConfig {
+    /// What a message's priority is in the queue.
+    fn effective_priority(&self, asked: Option<u8>) -> u8 {
+        match self.max_priority {
+            Some(max) => asked.unwrap_or(0).min(max),
+            None => asked.unwrap_or(PRIORITY_DEFAULT).min(PRIORITY_MAX),
+        }
+    }
+}
+
+impl Queue {
+    /// Takes in messages of one entry. Their position, time of expiry and priority are given here.
+    pub(crate) fn enqueue(&mut self, piece: Piece<'_>, options: &EnqueueOptions, work: &mut Work<'_>) {
+        let ttl_ms = self.config.message_ttl_ms.into_iter().chain(options.ttl_ms).min();
+        let expires_at = ttl_ms.map_or(NEVER, |ttl_ms| work.now.plus_ms(ttl_ms));
+        let priority = self.config.effective_priority(options.priority);
+        self.counters.enqueued += u64::from(piece.count);
+        let piece = Piece { expires_at, priority, ..piece };
+        if ttl_ms == Some(0) {
+            self.pass_through(piece, work);
+        } else {
+            self.append(piece);
+            self.lower_due(expires_at);
+        }
+    }
+
+    /// Puts messages at the tail.
+    fn append(&mut self, piece: Piece<'_>) {
+        let position = self.next_position;
+        self.next_position += u64::from(piece.count);
+        self.lanes.push(Piece { position, ..piece });
+    }
+
+    /// Messages that have no time at all: those that no consumer takes at once are dead.
+    fn pass_through(&mut self, piece: Piece<'_>, work: &mut Work<'_>) {
+        self.serve(work);
+        self.append(piece);
+        self.serve(work);
+        self.expire(&mut u64::MAX.clone(), work);
+    }
+}
