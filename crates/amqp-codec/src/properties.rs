@@ -1,14 +1,18 @@
 //! The properties of class basic (AMQP 0-9-1 §4.2.6.1): property flags, then a list of those that are present.
 //!
 //! Most code needs one or two of the fourteen: [`PropertiesView`] finds them in the bytes as they came. [`BasicProperties`]
-//! is all of them decoded, for building messages and for those few that are rewritten.
+//! is all of them decoded, for building messages. [`PropertiesEdit`] rewrites some and copies the others as they came.
 
+mod edit;
 mod view;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use types::{FieldTable, FieldValue, ShortStr};
 
-pub use self::view::{PropertiesView, validate};
+pub use self::{
+    edit::PropertiesEdit,
+    view::{PropertiesView, validate},
+};
 use crate::{DecodeError, reader::Reader, table, write};
 
 /// The encoding of no properties at all: the flags alone.
@@ -71,6 +75,24 @@ enum Property {
 
 impl Property {
     const COUNT: usize = 14;
+
+    /// In the order of the list.
+    const ALL: [Property; Property::COUNT] = [
+        Property::ContentType,
+        Property::ContentEncoding,
+        Property::Headers,
+        Property::DeliveryMode,
+        Property::Priority,
+        Property::CorrelationId,
+        Property::ReplyTo,
+        Property::Expiration,
+        Property::MessageId,
+        Property::Timestamp,
+        Property::Type,
+        Property::UserId,
+        Property::AppId,
+        Property::ClusterId,
+    ];
 
     /// The two lowest flags: one is unused, the other would announce more flags.
     const FLAGS_UNKNOWN: u16 = 0b11;
@@ -177,7 +199,7 @@ impl BasicProperties {
     }
 }
 
-/// The same properties with one header set: replaced where it was, else added, as the last. Nothing else is decoded.
+/// The same properties with one header set, as the last, instead of those of that name. Nothing else is decoded.
 ///
 /// # Errors
 /// When the properties or the headers are damaged.
@@ -194,7 +216,7 @@ pub fn set_header(raw: &Bytes, name: &ShortStr, value: &FieldValue) -> Result<By
     let mut copied = Ok(());
     write::with_length(&mut buf, |buf| {
         if let Some(old) = &old {
-            copied = table::copy_entries_except(old, name.as_bytes(), buf);
+            copied = table::copy_entries(old, |other| other != name.as_bytes(), buf);
         }
         table::write_entry(buf, name.as_bytes(), value);
     });

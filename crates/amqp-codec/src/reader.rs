@@ -19,6 +19,11 @@ impl<'a> Reader<'a> {
         Reader { bytes, at: 0, end: bytes.len() }
     }
 
+    /// All bytes, those before and behind included.
+    pub(crate) fn bytes(&self) -> &'a Bytes {
+        self.bytes
+    }
+
     /// How many bytes have been read.
     pub(crate) fn position(&self) -> usize {
         self.at

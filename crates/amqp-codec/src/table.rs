@@ -3,9 +3,12 @@
 //! A table comes from outside: nesting is limited, and memory stays proportional to the bytes that were read. Strings are
 //! slices of the input; a table that outlives its receive buffer should be copied by encoding and decoding it again.
 
+mod raw;
+
 use bytes::{Buf, Bytes, BytesMut};
 use types::{FieldTable, FieldValue};
 
+pub use self::raw::{RawItems, RawValue};
 use crate::{DecodeError, reader::Reader, write};
 
 /// How deep tables and arrays may be nested in a table. Deeper than anything in use, and shallow enough for any stack.
@@ -59,22 +62,53 @@ pub fn find(bytes: &Bytes, name: &[u8]) -> Result<Option<FieldValue>, DecodeErro
     Ok(None)
 }
 
+/// The values of those names in an encoded table, as they stand there: one pass, which neither allocates nor copies and ends
+/// when all are found. Of two with the same name, the first.
+///
+/// # Errors
+/// As [`decode`], as far as the table is read.
+pub fn find_raw<'a, const N: usize>(
+    bytes: &'a Bytes,
+    names: &[&[u8]; N],
+) -> Result<[Option<RawValue<'a>>; N], DecodeError> {
+    let mut reader = Reader::new(bytes);
+    let len = reader.length()?;
+    find_entries(reader.part(len)?, names)
+}
+
+pub(crate) fn find_entries<'a, const N: usize>(
+    mut entries: Reader<'a>,
+    names: &[&[u8]; N],
+) -> Result<[Option<RawValue<'a>>; N], DecodeError> {
+    let mut found = [None; N];
+    let mut lacking = N;
+    while lacking > 0 && !entries.is_at_end() {
+        let name = entries.short_slice()?;
+        let value = RawValue::read(&mut entries)?;
+        for (place, _) in found.iter_mut().zip(names).filter(|(place, wanted)| place.is_none() && **wanted == name) {
+            *place = Some(value);
+            lacking -= 1;
+        }
+    }
+    Ok(found)
+}
+
 /// Appends a name and a value, as they stand within a table.
 pub(crate) fn write_entry(buf: &mut BytesMut, name: &[u8], value: &FieldValue) {
     write::short_str(buf, name);
     write_value(buf, value);
 }
 
-/// Copies an encoded table's entries (without length), except those of that name.
-pub(crate) fn copy_entries_except(bytes: &Bytes, name: &[u8], buf: &mut BytesMut) -> Result<(), DecodeError> {
+/// Copies an encoded table's entries (without length) whose names are to be kept.
+pub(crate) fn copy_entries(bytes: &Bytes, keep: impl Fn(&[u8]) -> bool, buf: &mut BytesMut) -> Result<(), DecodeError> {
     let mut reader = Reader::new(bytes);
     let len = reader.length()?;
     let mut entries = reader.part(len)?;
     while !entries.is_at_end() {
         let start = entries.position();
-        let other = entries.short_slice()? != name;
+        let is_kept = keep(entries.short_slice()?);
         pass_value(&mut entries, 0)?;
-        if other {
+        if is_kept {
             buf.extend_from_slice(&bytes[start..entries.position()]);
         }
     }

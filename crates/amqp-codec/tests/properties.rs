@@ -16,7 +16,7 @@ use amqp_codec::{
     content::{Content, ContentHeader, encode_message},
     frame::{self, FrameKind, RawFrame, decode_frame},
     methods::{MethodInfo, basic},
-    properties::{self, PropertiesView},
+    properties::{self, PropertiesEdit, PropertiesView},
     segments::Segments,
     table,
 };
@@ -124,6 +124,29 @@ proptest! {
     }
 
     #[test]
+    fn every_header_is_found_raw_as_it_would_be_decoded(table in FieldTable::any(Rules::Loose), other in ShortStr::any(Rules::Loose)) {
+        let bytes = encoded_table(&table);
+        let properties = BasicProperties { headers: Some(table.clone()), priority: Some(3), ..BasicProperties::default() };
+        let raw = properties.to_bytes();
+        let view = PropertiesView::new(&raw).unwrap();
+        let names: Vec<_> = table.0.iter().map(|(name, _)| name).chain([&other]).collect();
+        for pair in names.windows(2) {
+            let wanted = [pair[0].as_bytes(), pair[1].as_bytes()];
+            let expected = [table::find(&bytes, wanted[0]).unwrap(), table::find(&bytes, wanted[1]).unwrap()];
+            let found = table::find_raw(&bytes, &wanted).unwrap();
+            prop_assert_eq!(&found.map(|value| value.map(|value| value.decode())), &expected);
+            let in_view = view.find_headers(&wanted).unwrap();
+            prop_assert_eq!(in_view.map(|value| value.map(|value| value.decode())), expected.clone());
+            for (value, expected) in found.iter().zip(&expected) {
+                let Some((value, expected)) = value.as_ref().zip(expected.as_ref()) else { continue };
+                prop_assert_eq!(value.as_i64(), expected.as_i64());
+                let items = value.items().map(|items| items.map(|item| item.decode()).collect());
+                prop_assert_eq!(items.map(FieldValue::Array), Some(expected.clone()).filter(|_| value.tag() == b'A'));
+            }
+        }
+    }
+
+    #[test]
     fn properties_are_read_as_they_were_written(properties in generators::properties(Rules::Loose)) {
         let raw = properties.to_bytes();
         prop_assert_eq!(properties::validate(&raw), Ok(()));
@@ -164,6 +187,23 @@ proptest! {
         headers.0.retain(|(other, _)| *other != name);
         headers.push(name, value);
         prop_assert_eq!(BasicProperties::decode(raw), Ok(want));
+    }
+
+    #[test]
+    fn an_edit_comes_to_the_same_as_changing_what_was_decoded(
+        properties in generators::properties(Rules::Loose),
+        changes in vec(generators::change(), 0..8),
+    ) {
+        let raw = properties.to_bytes();
+        let mut edit = PropertiesEdit::new(&raw).unwrap();
+        let had_headers = properties.headers.is_some();
+        let mut want = properties;
+        for change in &changes {
+            change.make(&mut edit, &mut want);
+        }
+        // What was set and removed again was never there.
+        want.headers = want.headers.filter(|headers| had_headers || !headers.is_empty());
+        prop_assert_eq!(edit.finish().unwrap(), want.to_bytes());
     }
 
     #[test]
@@ -266,6 +306,13 @@ proptest! {
     }
 
     #[test]
+    fn tables_that_lie_about_their_lengths_harm_no_decoder(bytes in generators::lying_table()) {
+        read_everything(&bytes);
+        let properties = [&[0x20, 0][..], &bytes].concat();
+        read_everything(&Bytes::from(properties));
+    }
+
+    #[test]
     fn damaged_properties_harm_no_decoder(bytes in damaged(generators::properties(Rules::Loose).prop_map(|p| p.to_bytes().to_vec()))) {
         read_everything(&bytes);
     }
@@ -297,6 +344,14 @@ fn read_everything(bytes: &Bytes) {
     } else {
         drop(table::find(bytes, b"x"));
     }
+    let raw = table::find_raw(bytes, &[b"x", b"CC"]);
+    if let Ok([x, _]) = raw {
+        assert_eq!(table::find_raw(bytes, &[b"x"]).is_ok_and(|[alone]| alone.is_some()), x.is_some());
+    }
+    for value in raw.iter().flatten().flatten() {
+        assert!(value.as_i64().is_none() || value.decode().as_i64().is_some());
+        assert!(value.items().is_none_or(|items| items.count() <= value.as_bytes().len()));
+    }
     let properties = BasicProperties::decode(bytes.clone());
     assert_eq!(properties::validate(bytes).is_ok(), properties.is_ok());
     if let Ok(properties) = properties {
@@ -304,6 +359,10 @@ fn read_everything(bytes: &Bytes) {
         assert_eq!(again.to_bytes(), properties.to_bytes());
     }
     if let Ok(view) = PropertiesView::new(bytes) {
+        assert!(view.find_headers(&[b"x", b"CC"]).is_ok() || view.headers().is_err());
+        let mut edit = PropertiesEdit::new(bytes).expect("it can be looked into");
+        edit.remove_header(ShortStr::from_static("x")).set_priority(Some(1)).set_expiration(None);
+        assert!(edit.finish().is_ok_and(|edited| PropertiesView::new(&edited).is_ok()) || view.headers().is_err());
         drop((view.headers(), view.timestamp(), view.cluster_id(), view.priority(), view.header(b"x")));
     }
     drop(properties::set_header(bytes, &ShortStr::from_static("n"), &FieldValue::Void));

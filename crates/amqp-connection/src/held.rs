@@ -25,7 +25,7 @@ pub(crate) struct Held {
     /// Places in the ring that are settled. The first and the last place never are.
     holes: usize,
     /// In a transaction: what was settled in it, in the order in which that happened.
-    kept: Option<Box<Vec<Place>>>,
+    kept: Option<Vec<Place>>,
 }
 
 /// A delivery, or the hole that it left.
@@ -122,7 +122,7 @@ impl Held {
 
     /// How many deliveries the transaction has settled.
     pub(crate) fn kept_len(&self) -> usize {
-        self.kept.as_ref().map_or(0, |kept| kept.len())
+        self.kept.as_ref().map_or(0, Vec::len)
     }
 
     /// What the transaction has settled is settled for good.
@@ -130,14 +130,14 @@ impl Held {
         if let Some(kept) = &mut self.kept {
             kept.clear();
             if kept.capacity() > PLACES_KEPT {
-                **kept = Vec::new();
+                *kept = Vec::new();
             }
         }
     }
 
     /// What the transaction has settled is held again.
     pub(crate) fn roll_back(&mut self) {
-        let Some(kept) = self.kept.as_deref_mut().filter(|kept| !kept.is_empty()) else { return };
+        let Some(kept) = self.kept.as_mut().filter(|kept| !kept.is_empty()) else { return };
         let mut places = mem::take(kept);
         places.extend(self.ring.drain(..).filter(|place| !place.settled));
         // Two or more sorted runs, which the stable sort merges.

@@ -4,7 +4,7 @@
 use amqp_codec::{
     BasicProperties,
     content::ContentHeader,
-    properties::{self, PropertiesView},
+    properties::{self, PropertiesEdit, PropertiesView},
 };
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
@@ -23,6 +23,11 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(view.timestamp(), decoded.timestamp);
     let changed = BasicProperties::decode(changed.expect("the properties are sound")).expect("and still are");
     assert_eq!(changed.headers.expect("one was set").get("x-delivery-count"), Some(&FieldValue::I64(1)));
+    let mut edit = PropertiesEdit::new(&raw).expect("what decodes can be looked into");
+    edit.remove_header(name).set_expiration(None).set_priority(Some(1));
+    let edited = BasicProperties::decode(edit.finish().expect("the headers are sound")).expect("and still are");
+    assert_eq!((edited.expiration, edited.priority), (None, Some(1)));
+    assert!(edited.headers.is_none_or(|headers| headers.get("x-delivery-count").is_none()));
     let again = BasicProperties::decode(decoded.to_bytes()).expect("we read what we write");
     assert_eq!(again.to_bytes(), decoded.to_bytes());
 });

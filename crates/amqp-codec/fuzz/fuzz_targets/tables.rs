@@ -14,6 +14,10 @@ fuzz_target!(|data: &[u8]| {
     let Ok(decoded) = decoded else { return };
     for (name, _) in &decoded.0 {
         assert!(table::find(&bytes, name.as_bytes()).expect("the table is sound").is_some());
+        let [raw] = table::find_raw(&bytes, &[name.as_bytes()]).expect("the table is sound");
+        let raw = raw.expect("it is there");
+        drop((raw.decode(), raw.as_i64(), raw.as_long_str()));
+        assert!(raw.items().is_none_or(|items| items.count() < raw.as_bytes().len()));
     }
     let once = encoded(&decoded);
     let again = table::decode(&mut once.clone()).expect("we read what we write");

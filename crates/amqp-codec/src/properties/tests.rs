@@ -101,6 +101,49 @@ fn a_header_is_added_where_there_were_none() {
 }
 
 #[test]
+fn properties_are_rewritten_where_they_are_named_and_nowhere_else() {
+    let before = sample().to_bytes();
+    let mut edit = PropertiesEdit::new(&before).unwrap();
+    assert_eq!(edit.finish().unwrap(), before);
+    assert_eq!(edit.before().priority(), Some(9));
+    edit.set_header(ShortStr::from_static("x-death"), FieldValue::Array(Vec::new()))
+        .remove_header(ShortStr::from_static("a"))
+        .remove_header(ShortStr::from_static("none"))
+        .set_expiration(None)
+        .set_delivery_mode(Some(1))
+        .set_reply_to(Some(&ShortStr::from_static("q")));
+    let mut want = sample();
+    let headers = want.headers.as_mut().unwrap();
+    headers.0.remove(0);
+    headers.push(ShortStr::from_static("x-death"), FieldValue::Array(Vec::new()));
+    let want = BasicProperties { expiration: None, delivery_mode: Some(1), reply_to: short("q"), ..want };
+    assert_eq!(edit.finish().unwrap(), want.to_bytes());
+}
+
+#[test]
+fn the_last_change_counts() {
+    let before = sample().to_bytes();
+    let mut edit = PropertiesEdit::new(&before).unwrap();
+    let name = ShortStr::from_static("z");
+    edit.set_header(name.clone(), FieldValue::Bool(true)).remove_header(name);
+    edit.set_expiration(None).set_expiration(short("1").as_ref());
+    let mut want = sample();
+    want.headers.as_mut().unwrap().0.pop();
+    want.expiration = short("1");
+    assert_eq!(edit.finish().unwrap(), want.to_bytes());
+}
+
+#[test]
+fn headers_that_are_damaged_are_kept_or_refused() {
+    let damaged = Bytes::from_static(b"\x20\x00\x00\x00\x00\x03\x01nZ");
+    let mut edit = PropertiesEdit::new(&damaged).unwrap();
+    assert!(edit.set_priority(Some(1)).finish().is_ok());
+    edit.remove_header(ShortStr::from_static("n"));
+    assert_eq!(edit.finish(), Err(DecodeError::UnknownFieldType(b'Z')));
+    assert!(PropertiesEdit::new(&Bytes::from_static(b"\x80")).is_err());
+}
+
+#[test]
 fn no_header_is_set_in_damaged_properties() {
     let name = ShortStr::from_static("n");
     assert_eq!(set_header(&Bytes::from_static(b"\x80\x00"), &name, &FieldValue::Void), Err(DecodeError::CutShort));

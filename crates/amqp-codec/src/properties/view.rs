@@ -4,7 +4,11 @@ use bytes::Bytes;
 use types::{FieldTable, FieldValue, ShortStr};
 
 use super::{PERSISTENT, Property, read_flags};
-use crate::{DecodeError, reader::Reader, table};
+use crate::{
+    DecodeError,
+    reader::Reader,
+    table::{self, RawValue},
+};
 
 /// Property flags and property list with the places of all that is present. Making one neither allocates nor copies.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +86,20 @@ impl<'a> PropertiesView<'a> {
         }
     }
 
+    /// The headers of those names, as they stand there: one pass over the headers, which neither allocates nor copies; see
+    /// [`table::find_raw`].
+    ///
+    /// # Errors
+    /// When the headers are damaged before the last that is found.
+    pub fn find_headers<const N: usize>(&self, names: &[&[u8]; N]) -> Result<[Option<RawValue<'a>>; N], DecodeError> {
+        let Some((start, end)) = self.range(Property::Headers) else { return Ok([None; N]) };
+        let mut reader = Reader::new(self.raw);
+        reader.skip(start)?;
+        let mut table = reader.part(end - start)?;
+        let len = table.length()?;
+        table::find_entries(table.part(len)?, names)
+    }
+
     /// 1 for transient, 2 for persistent.
     pub fn delivery_mode(&self) -> Option<u8> {
         self.octet(Property::DeliveryMode)
@@ -146,6 +164,15 @@ impl<'a> PropertiesView<'a> {
 
     pub(super) fn flags(&self) -> u16 {
         self.flags
+    }
+
+    pub(super) fn raw(&self) -> &'a Bytes {
+        self.raw
+    }
+
+    /// The property at that place of the list, as it stands there; empty if it is not present.
+    pub(super) fn at(&self, place: usize) -> &'a [u8] {
+        &self.raw[self.starts[place]..self.starts[place + 1]]
     }
 
     /// The property list before and after the place of the headers.

@@ -103,6 +103,59 @@ fn nesting_ends_at_the_limit() {
 }
 
 #[test]
+fn arrays_count_as_levels_too() {
+    let arrays = |depth: usize| {
+        let mut item = vec![b'V'];
+        for _ in 0..depth {
+            let len = u32::try_from(item.len()).unwrap().to_be_bytes();
+            item = [&b"A"[..], &len, &item].concat();
+        }
+        [&b"\x01a"[..], &item].concat()
+    };
+    let limit = usize::try_from(DEPTH_MAX).unwrap();
+    assert!(decoded(&arrays(limit)).is_ok());
+    for depth in [limit + 1, 10_000] {
+        assert_eq!(decoded(&arrays(depth)), Err(DecodeError::TooDeep(DEPTH_MAX)));
+        let bytes = with_len(&arrays(depth));
+        assert_eq!(find(&bytes, b"b"), Err(DecodeError::TooDeep(DEPTH_MAX)));
+        assert_eq!(find_raw(&bytes, &[b"b"]).err(), Some(DecodeError::TooDeep(DEPTH_MAX)));
+    }
+}
+
+#[test]
+fn lengths_beyond_the_bytes_are_refused_without_asking_for_memory() {
+    for tag in *b"SxAF" {
+        for len in [u32::MAX, 1 << 31, 1] {
+            let content = [&b"\x01n"[..], &[tag], &len.to_be_bytes()].concat();
+            assert_eq!(decoded(&content), Err(DecodeError::CutShort), "{tag} {len}");
+        }
+    }
+    let mut bytes = Bytes::from_static(b"\xFF\xFF\xFF\xFF\x01nV");
+    assert_eq!(validate(&bytes), Err(DecodeError::CutShort));
+    assert_eq!(find_raw(&bytes, &[b"n"]).err(), Some(DecodeError::CutShort));
+    assert_eq!(decode(&mut bytes), Err(DecodeError::CutShort));
+}
+
+#[test]
+fn values_are_found_raw_in_one_pass() {
+    let bytes =
+        with_len(b"\x02CCA\x00\x00\x00\x0CS\x00\x00\x00\x01aS\x00\x00\x00\x01b\x01xV\x01nI\xFF\xFF\xFF\xFE\x01xt\x01");
+    let [cc, none, n, x] = find_raw(&bytes, &[b"CC", b"BCC", b"n", b"x"]).unwrap();
+    let items: Vec<_> = cc.unwrap().items().unwrap().map(|item| item.as_long_str().unwrap()).collect();
+    assert_eq!(items, [b"a", b"b"]);
+    assert!(none.is_none());
+    let n = n.unwrap();
+    assert_eq!((n.tag(), n.as_i64(), n.as_long_str()), (b'I', Some(-2), None));
+    assert_eq!(n.as_bytes(), b"I\xFF\xFF\xFF\xFE");
+    assert!(n.items().is_none() && cc.unwrap().as_i64().is_none());
+    assert_eq!(x.unwrap().decode(), FieldValue::Void, "the first of two");
+    // What lies behind the last that is looked for is not read.
+    let damaged = with_len(b"\x01nV\x01mZ");
+    assert!(find_raw(&damaged, &[b"n"]).is_ok());
+    assert_eq!(find_raw(&damaged, &[b"m"]).err(), Some(DecodeError::UnknownFieldType(b'Z')));
+}
+
+#[test]
 fn decoding_takes_the_table_and_leaves_what_follows() {
     let mut bytes = Bytes::from_static(b"\x00\x00\x00\x03\x01nVrest");
     decode(&mut bytes).unwrap();

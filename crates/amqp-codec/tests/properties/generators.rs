@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use amqp_codec::{BasicProperties, Method, methods::*};
+use amqp_codec::{BasicProperties, Method, methods::*, properties::PropertiesEdit};
 use bytes::Bytes;
 use proptest::{collection::vec, option, prelude::*, strategy::Union};
 use types::{FieldTable, FieldValue, ShortStr};
@@ -248,4 +248,114 @@ pub(crate) fn damaged(good: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Val
         }
         Bytes::from(bytes)
     })
+}
+
+/// A change of properties, encoded or decoded.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    SetHeader(ShortStr, FieldValue),
+    RemoveHeader(ShortStr),
+    /// Of those that are there.
+    RemoveSomeHeader(prop::sample::Index),
+    Expiration(Option<ShortStr>),
+    DeliveryMode(Option<u8>),
+    Priority(Option<u8>),
+    ReplyTo(Option<ShortStr>),
+    Timestamp(Option<u64>),
+    UserId(Option<ShortStr>),
+}
+
+pub(crate) fn change() -> impl Strategy<Value = Change> {
+    let short = || ShortStr::any(Rules::Loose);
+    let name = || prop_oneof![Just(ShortStr::from_static("x-death")), Just(ShortStr::from_static("BCC")), short()];
+    prop_oneof![
+        3 => (name(), any::<i64>()).prop_map(|(name, value)| Change::SetHeader(name, FieldValue::I64(value))),
+        2 => name().prop_map(Change::RemoveHeader),
+        2 => any::<prop::sample::Index>().prop_map(Change::RemoveSomeHeader),
+        1 => option::of(short()).prop_map(Change::Expiration),
+        1 => any::<Option<u8>>().prop_map(Change::DeliveryMode),
+        1 => any::<Option<u8>>().prop_map(Change::Priority),
+        1 => option::of(short()).prop_map(Change::ReplyTo),
+        1 => any::<Option<u64>>().prop_map(Change::Timestamp),
+        1 => option::of(short()).prop_map(Change::UserId),
+    ]
+}
+
+impl Change {
+    /// Makes the change to both.
+    pub(crate) fn make(&self, edit: &mut PropertiesEdit<'_>, decoded: &mut BasicProperties) {
+        match self.clone() {
+            Change::SetHeader(name, value) => {
+                edit.set_header(name.clone(), value.clone());
+                let headers = decoded.headers.get_or_insert_default();
+                headers.0.retain(|(other, _)| *other != name);
+                headers.push(name, value);
+            }
+            Change::RemoveHeader(name) => Self::remove(&name, edit, decoded),
+            Change::RemoveSomeHeader(index) => {
+                let headers = decoded.headers.as_ref().filter(|headers| !headers.is_empty());
+                if let Some(name) = headers.map(|headers| headers.0[index.index(headers.0.len())].0.clone()) {
+                    Self::remove(&name, edit, decoded);
+                }
+            }
+            Change::Expiration(value) => {
+                edit.set_expiration(value.as_ref());
+                decoded.expiration = value;
+            }
+            Change::DeliveryMode(value) => {
+                edit.set_delivery_mode(value);
+                decoded.delivery_mode = value;
+            }
+            Change::Priority(value) => {
+                edit.set_priority(value);
+                decoded.priority = value;
+            }
+            Change::ReplyTo(value) => {
+                edit.set_reply_to(value.as_ref());
+                decoded.reply_to = value;
+            }
+            Change::Timestamp(value) => {
+                edit.set_timestamp(value);
+                decoded.timestamp = value;
+            }
+            Change::UserId(value) => {
+                edit.set_user_id(value.as_ref());
+                decoded.user_id = value;
+            }
+        }
+    }
+
+    fn remove(name: &ShortStr, edit: &mut PropertiesEdit<'_>, decoded: &mut BasicProperties) {
+        edit.remove_header(name.clone());
+        if let Some(headers) = &mut decoded.headers {
+            headers.0.retain(|(other, _)| other != name);
+        }
+    }
+}
+
+/// Tables and arrays in each other, to any depth, with repeated names, some of whose lengths are wrong.
+pub(crate) fn lying_table() -> impl Strategy<Value = Bytes> {
+    let level = (any::<bool>(), 0usize..3, prop_oneof![30 => Just(None), 1 => any::<u32>().prop_map(Some)]);
+    let levels = prop_oneof![4 => vec(level.clone(), 0..70), 1 => vec(level, 0..400)];
+    levels.prop_map(|levels| {
+        // From the innermost outwards; each level holds some small entries beside the one within it.
+        let mut content: Vec<u8> = Vec::new();
+        let mut holds_table = true;
+        for (is_table, extra, lie) in levels {
+            let value = with_length(if holds_table { b"F" } else { b"A" }, &content, lie);
+            let name: &[u8] = if is_table { b"\x01x" } else { b"" };
+            content = [&[name, b"V"].concat().repeat(extra)[..], name, &value].concat();
+            holds_table = is_table;
+        }
+        if !holds_table {
+            content = with_length(b"\x02CCA", &content, None);
+        }
+        Bytes::from(with_length(b"", &content, None))
+    })
+}
+
+/// What stands before, a length, the content.
+fn with_length(before: &[u8], content: &[u8], lie: Option<u32>) -> Vec<u8> {
+    let len = lie.unwrap_or_else(|| u32::try_from(content.len()).expect("it is small")).to_be_bytes();
+    [before, &len, content].concat()
 }

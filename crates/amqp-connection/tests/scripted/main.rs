@@ -10,6 +10,7 @@ mod content;
 mod deliveries;
 mod frame_errors;
 mod handshake;
+mod hostile;
 mod memory;
 mod properties;
 mod secrets;
