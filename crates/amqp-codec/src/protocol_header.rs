@@ -31,6 +31,8 @@ pub enum Guess {
     Tls,
     /// An HTTP request.
     Http,
+    /// A header of the PROXY protocol, from a peer that was not expected to send one.
+    Proxy,
     /// Nothing known.
     Unknown,
 }
@@ -46,11 +48,25 @@ impl ProtocolHeader {
 }
 
 impl Guess {
+    /// In words, for the log.
+    pub const fn description(self) -> &'static str {
+        match self {
+            Guess::AmqpOther => "another version of AMQP",
+            Guess::Amqp10 => "AMQP 1.0",
+            Guess::Tls => "TLS, on a port without TLS",
+            Guess::Http => "HTTP",
+            Guess::Proxy => "the PROXY protocol, from an address that is not trusted to",
+            Guess::Unknown => "an unknown protocol",
+        }
+    }
+
     fn of(header: &[u8; 8]) -> Self {
         match header {
             [b'A', b'M', b'Q', b'P', 0 | 2 | 3, 1, 0, 0] => Guess::Amqp10,
             [b'A', b'M', b'Q', b'P', ..] => Guess::AmqpOther,
             [0x16, 0x03, ..] => Guess::Tls,
+            b"\r\n\r\n\0\r\nQ" => Guess::Proxy,
+            _ if header.starts_with(b"PROXY ") => Guess::Proxy,
             _ if [&b"GET "[..], b"POST ", b"PUT ", b"HEAD ", b"OPTIONS "]
                 .iter()
                 .any(|verb| header.starts_with(verb)) =>
@@ -94,6 +110,8 @@ mod tests {
     fn strangers_are_recognised_for_the_log() {
         assert_eq!(guess(b"GET / HT"), Some(Guess::Http));
         assert_eq!(guess(b"\x16\x03\x01\x02\x00\x01\x00\x01"), Some(Guess::Tls));
+        assert_eq!(guess(b"PROXY TC"), Some(Guess::Proxy));
+        assert_eq!(guess(b"\r\n\r\n\0\r\nQ"), Some(Guess::Proxy));
         assert_eq!(guess(b"SSH-2.0-"), Some(Guess::Unknown));
     }
 }

@@ -11,7 +11,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use amqp_codec::ReplyCode;
-use amqp_connection::Connection;
+use amqp_connection::{CloseReason, Connection};
 use broker::{Broker, ConnectionSession, Mailbox};
 use bytes::Bytes;
 use telemetry::Shutdown;
@@ -20,7 +20,7 @@ use tokio::{
     net::TcpStream,
     time::{Instant, Sleep},
 };
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use crate::{
     Config, clock,
@@ -106,6 +106,9 @@ impl Driver {
         debug!(remote = %peer, connection = wire.session.serial(), "client connected");
         let lost = wire.converse(&stream, &shutdown, shutdown_patience).await;
         let reason = wire.connection.close_reason();
+        if let Some(CloseReason::Protocol(guess)) = reason {
+            warn!(remote = %peer, speaks = guess.description(), "client does not speak AMQP 0-9-1");
+        }
         match lost {
             Ok(()) => info!(remote = %peer, connection = wire.session.serial(), ?reason, "connection closed"),
             Err(error) => {

@@ -10,6 +10,8 @@ mod input;
 mod listener;
 pub mod metrics;
 mod output;
+mod proxy;
 
 pub use config::Config;
+pub use ipnet::IpNet;
 pub use listener::Listener;

@@ -9,9 +9,14 @@ use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     sync::Semaphore,
 };
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
-use crate::{Config, driver::Driver, metrics};
+use crate::{
+    Config,
+    driver::Driver,
+    metrics,
+    proxy::{self, ProxyError},
+};
 
 /// Clients that may wait to be accepted. Many connect at once after a failover.
 const BACKLOG: u32 = 1024;
@@ -24,7 +29,7 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
-    config: Config,
+    config: Arc<Config>,
     broker: Arc<Broker>,
 }
 
@@ -37,7 +42,7 @@ impl Listener {
         let socket = if config.address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         socket.set_reuseaddr(true)?;
         socket.bind(config.address)?;
-        Ok(Listener { socket: socket.listen(BACKLOG)?, config, broker })
+        Ok(Listener { socket: socket.listen(BACKLOG)?, config: Arc::new(config), broker })
     }
 
     /// The address that was bound.
@@ -86,11 +91,43 @@ impl Listener {
             info!(remote = %peer, %error, "connection lost before it began");
             return;
         }
-        let driver = Driver::new(stream, peer, &self.config, &self.broker, shutdown.clone());
+        let (config, broker, shutdown) = (Arc::clone(&self.config), Arc::clone(&self.broker), shutdown.clone());
         telemetry::spawn(TaskKind::Connection, "amqp-connection", async move {
-            driver.run().await;
+            let mut stream = stream;
+            if let Some(client) = client_behind(&mut stream, peer, &config, &shutdown).await {
+                Driver::new(stream, client, &config, &broker, shutdown).run().await;
+            }
             drop(place);
         });
+    }
+}
+
+/// The client's address: the peer's, unless that is a proxy which names another. None if the connection is of no use.
+async fn client_behind(
+    stream: &mut TcpStream,
+    peer: SocketAddr,
+    config: &Config,
+    shutdown: &Shutdown,
+) -> Option<SocketAddr> {
+    if !config.is_proxy(peer.ip()) {
+        return Some(peer);
+    }
+    let patience = Duration::from_millis(config.connection.handshake_timeout_ms);
+    let header = tokio::select! {
+        () = shutdown.triggered() => return None,
+        // Cancel safety: the connection is dropped when the other branch is taken.
+        header = proxy::read_header(stream, patience) => header,
+    };
+    match header {
+        Ok(client) => Some(client.unwrap_or(peer)),
+        Err(error @ ProxyError::Probe) => {
+            debug!(remote = %peer, %error, "proxy looked whether somebody listens");
+            None
+        }
+        Err(error) => {
+            info!(remote = %peer, %error, "connection of a proxy closed");
+            None
+        }
     }
 }
 

@@ -49,9 +49,16 @@ fn version_0_9_is_spoken_to_like_0_9_1() {
 
 #[test]
 fn another_protocol_gets_a_header_and_is_gone() {
-    for (header, guess) in
-        [(b"AMQP\0\0\x09\x02", Guess::AmqpOther), (b"AMQP\0\x01\0\0", Guess::Amqp10), (b"GET / HT", Guess::Http)]
-    {
+    let strangers = [
+        (b"AMQP\0\0\x09\x02", Guess::AmqpOther),
+        (b"AMQP\0\x01\0\0", Guess::Amqp10),
+        (b"AMQP\x03\x01\0\0", Guess::Amqp10),
+        (b"GET / HT", Guess::Http),
+        (b"\x16\x03\x01\x02\0\x01\0\x01", Guess::Tls),
+        (b"PROXY TC", Guess::Proxy),
+        (b"SSH-2.0-", Guess::Unknown),
+    ];
+    for (header, guess) in strangers {
         let mut peer = Peer::connected(Config::default());
         assert_eq!(peer.send_bytes(&header[..5]), []);
         assert_eq!(peer.send_bytes(&header[5..]), [Event::Closed]);

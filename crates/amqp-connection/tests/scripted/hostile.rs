@@ -95,7 +95,7 @@ fn absurd_body_sizes_close_the_channel_and_reserve_nothing() {
     for size in [1 << 63, u64::MAX, u64::MAX - 8] {
         let mut peer = Peer::with_channel();
         peer.send(1, &basic::Publish::default());
-        assert_eq!(peer.send_bytes(&header_frame(1, 60, size)), [CLOSED[0].clone()]);
+        assert_eq!(peer.send_bytes(&header_frame(1, 60, size)), CLOSED[..1]);
         let text = format!("message size {size} is larger than configured max size 16777216");
         peer.assert_channel_closed(ReplyCode::PreconditionFailed, &text, (60, 40));
         assert_eq!(peer.server.unfinished_bytes(), 0);

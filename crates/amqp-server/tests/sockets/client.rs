@@ -55,11 +55,31 @@ pub(crate) fn short(text: &str) -> ShortStr {
 impl Client {
     /// A client that is connected to `/` as guest, with channel 1 open.
     pub(crate) async fn connect(address: SocketAddr) -> Client {
+        Client::connect_behind(address, b"").await
+    }
+
+    /// The same behind a proxy that sends those bytes first.
+    pub(crate) async fn connect_behind(address: SocketAddr, header: &[u8]) -> Client {
+        let mut client = Client::start_behind(address, header).await;
+        let connection::Tune { channel_max, .. } = client.expect().await;
+        client.send(0, &connection::TuneOk { channel_max, frame_max: FRAME_MAX, heartbeat: 0 });
+        client.send(0, &connection::Open { virtual_host: short("/") });
+        client.flush().await;
+        client.expect::<connection::OpenOk>().await;
+        client.send(1, &channel::Open {});
+        client.flush().await;
+        client.expect::<channel::OpenOk>().await;
+        client
+    }
+
+    /// A client that has sent guest's credentials.
+    pub(crate) async fn start_behind(address: SocketAddr, header: &[u8]) -> Client {
         let (read, write) = TcpStream::connect(address).await.unwrap().into_split();
         let mut client = Client {
             reader: Reader { socket: read, buffer: BytesMut::new() },
             writer: Writer { socket: write, buffer: BytesMut::new() },
         };
+        client.raw(header);
         client.raw(b"AMQP\0\0\x09\x01");
         client.flush().await;
         client.expect::<connection::Start>().await;
@@ -73,14 +93,6 @@ impl Client {
             },
         );
         client.flush().await;
-        let connection::Tune { channel_max, .. } = client.expect().await;
-        client.send(0, &connection::TuneOk { channel_max, frame_max: FRAME_MAX, heartbeat: 0 });
-        client.send(0, &connection::Open { virtual_host: short("/") });
-        client.flush().await;
-        client.expect::<connection::OpenOk>().await;
-        client.send(1, &channel::Open {});
-        client.flush().await;
-        client.expect::<channel::OpenOk>().await;
         client
     }
 

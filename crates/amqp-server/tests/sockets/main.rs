@@ -6,6 +6,7 @@ mod client;
 #[expect(dead_code, reason = "written for the broker's tests, of which these need a part")]
 #[path = "../../../broker/tests/broker/fake.rs"]
 mod fake;
+mod proxies;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
