@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use metadata::{Destination, Event, ExchangeKind, Machine};
 use parking_lot::{RwLock, RwLockReadGuard};
-use routing::Table;
+use routing::{NewExchange, Table};
 
 /// The routing table and its version.
 #[derive(Debug, Default)]
@@ -46,8 +46,17 @@ fn apply_one(table: &mut Table, event: &Event) {
         Event::VhostCreated { vhost } => drop(table.declare_vhost(vhost)),
         Event::VhostDeleted { vhost } => drop(table.delete_vhost(vhost)),
         Event::ExchangeDeclared { vhost, name, kind, alternate, internal, arguments } => {
-            let kind = routing_kind(kind.routes_as(arguments));
-            table.declare_exchange(vhost, name, kind, alternate.clone(), *internal);
+            table.declare_exchange(
+                vhost,
+                name,
+                &NewExchange {
+                    kind: routing_kind(kind.routes_as(arguments)),
+                    delayed: *kind == ExchangeKind::DelayedMessage,
+                    internal: *internal,
+                    alternate: alternate.clone(),
+                    arguments,
+                },
+            );
         }
         Event::ExchangeChanged { vhost, name, alternate } => {
             table.set_alternate(vhost, name, alternate.clone());
@@ -95,9 +104,17 @@ fn from_machine(machine: &Machine) -> Table {
         let vhost = &vhost.name;
         table.declare_vhost(vhost);
         for exchange in machine.exchanges(vhost.as_bytes()) {
-            let kind = routing_kind(exchange.kind.routes_as(&exchange.arguments));
-            let alternate = machine.effective_exchange(exchange).alternate;
-            table.declare_exchange(vhost, &exchange.name, kind, alternate, exchange.internal);
+            table.declare_exchange(
+                vhost,
+                &exchange.name,
+                &NewExchange {
+                    kind: routing_kind(exchange.kind.routes_as(&exchange.arguments)),
+                    delayed: exchange.kind == ExchangeKind::DelayedMessage,
+                    internal: exchange.internal,
+                    alternate: machine.effective_exchange(exchange).alternate,
+                    arguments: &exchange.arguments,
+                },
+            );
         }
         for queue in machine.queues_in_vhost(vhost.as_bytes()) {
             table.declare_queue(vhost, &queue.name, queue.id, queue.group);
@@ -127,13 +144,13 @@ fn routing_destination(destination: &Destination) -> routing::Destination<'_> {
 fn routing_kind(kind: ExchangeKind) -> routing::ExchangeKind {
     match kind {
         ExchangeKind::Direct => routing::ExchangeKind::Direct,
-        ExchangeKind::Fanout
-        | ExchangeKind::ConsistentHash
-        | ExchangeKind::Random
-        | ExchangeKind::LocalRandom
-        | ExchangeKind::ModulusHash
-        | ExchangeKind::RecentHistory
-        | ExchangeKind::DelayedMessage => routing::ExchangeKind::Fanout,
+        // A delayed exchange routes as another type; metadata has checked that there is one.
+        ExchangeKind::Fanout | ExchangeKind::DelayedMessage => routing::ExchangeKind::Fanout,
+        ExchangeKind::ConsistentHash => routing::ExchangeKind::ConsistentHash,
+        ExchangeKind::Random => routing::ExchangeKind::Random,
+        ExchangeKind::LocalRandom => routing::ExchangeKind::LocalRandom,
+        ExchangeKind::ModulusHash => routing::ExchangeKind::ModulusHash,
+        ExchangeKind::RecentHistory => routing::ExchangeKind::RecentHistory,
         ExchangeKind::Topic => routing::ExchangeKind::Topic,
         ExchangeKind::Headers => routing::ExchangeKind::Headers,
     }

@@ -53,6 +53,15 @@ impl Children {
         }
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&ShortStr, u32)> {
+        let (one, many) = match self {
+            Children::None => (None, None),
+            Children::One(word, node) => (Some((word, *node)), None),
+            Children::Many(map) => (None, Some(map)),
+        };
+        one.into_iter().chain(many.into_iter().flatten().map(|(word, node)| (word, *node)))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         match self {
             Children::None => true,

@@ -26,4 +26,17 @@ impl Direct {
     pub(crate) fn find(&self, key: &[u8]) -> Option<&Targets> {
         self.0.get(key)
     }
+
+    /// Removes all bindings that lead there.
+    pub(crate) fn forget(&mut self, target: &Target) {
+        self.0.retain(|_, targets| {
+            targets.forget(target);
+            !targets.is_empty()
+        });
+    }
+
+    /// Where the bindings lead, one by one.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = Target> {
+        self.0.values().flat_map(Targets::iter)
+    }
 }

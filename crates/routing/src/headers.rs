@@ -5,7 +5,8 @@ use types::{FieldTable, FieldValue, ShortStr};
 use crate::{
     routes::Routes,
     same::{header_matches, same_arguments},
-    targets::{Target, Targets},
+    targets::Target,
+    walk::Walk,
 };
 
 /// The argument that says how many of the others must match.
@@ -23,7 +24,6 @@ struct Entry {
     /// What follows from it.
     all: bool,
     wanted: Vec<(ShortStr, FieldValue)>,
-    targets: Targets,
 }
 
 impl Headers {
@@ -35,15 +35,12 @@ impl Headers {
             _ => (true, false),
         };
         let counts = |name: &ShortStr| name != MATCH && (with_x || !name.as_bytes().starts_with(b"x-"));
-        let mut targets = Targets::default();
-        targets.add(target);
         self.0.push(Entry {
             key: key.clone(),
             arguments: arguments.clone(),
             target: target.clone(),
             all,
             wanted: arguments.0.iter().filter(|(name, _)| counts(name)).cloned().collect(),
-            targets,
         });
     }
 
@@ -55,14 +52,27 @@ impl Headers {
         true
     }
 
+    /// Removes all bindings that lead there.
+    pub(crate) fn forget(&mut self, target: &Target) {
+        self.0.retain(|entry| entry.target != *target);
+    }
+
+    /// Where the bindings lead, one by one.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = Target> {
+        self.0.iter().map(|entry| entry.target.clone())
+    }
+
     /// Adds the destinations of all bindings that match. No headers are an empty table of them.
-    pub(crate) fn find(&self, headers: Option<&FieldTable>, routes: &mut Routes) {
-        let headers = headers.map_or(&[][..], |table| &table.0);
+    pub(crate) fn find(&self, walk: &Walk<'_>, routes: &mut Routes) {
+        if self.0.is_empty() {
+            return;
+        }
+        let headers = walk.headers().map_or(&[][..], |table| &table.0);
         let mut by_name: Vec<&(ShortStr, FieldValue)> = headers.iter().collect();
         by_name.sort_by(|a, b| a.0.cmp(&b.0));
         for entry in &self.0 {
             if entry.matches(&by_name) {
-                routes.extend(&entry.targets);
+                routes.push_target(&entry.target);
             }
         }
     }
@@ -71,8 +81,9 @@ impl Headers {
 impl Entry {
     fn matches(&self, by_name: &[&(ShortStr, FieldValue)]) -> bool {
         let has = |(name, wanted): &(ShortStr, FieldValue)| {
-            let at = by_name.partition_point(|(there, _)| there < name);
-            match by_name.get(at) {
+            // Of headers with the same name the last counts.
+            let after = by_name.partition_point(|(there, _)| there <= name);
+            match after.checked_sub(1).map(|at| by_name[at]) {
                 // A wanted void asks for the header's presence only.
                 Some((there, header)) if there == name => *wanted == FieldValue::Void || header_matches(wanted, header),
                 Some(_) | None => false,

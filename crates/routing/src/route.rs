@@ -1,13 +1,11 @@
 //! The way of one message through the table: default exchange, bindings, exchanges behind exchanges, alternate exchanges.
 
-use std::cell::{Cell, OnceCell};
-
-use types::FieldTable;
-
 use crate::{
-    exchange::Exchange,
+    exchange::{Exchange, ExchangeKind},
+    message::Message,
     routes::Routes,
-    table::{Table, Vhost},
+    table::{ExchangeInfo, Table, Vhost},
+    walk::Walk,
 };
 
 /// Whether the exchange was there.
@@ -15,94 +13,93 @@ use crate::{
 #[must_use]
 pub enum RouteOutcome {
     /// It was; the queues are in the [`Routes`], which may be empty.
-    Routed,
+    Routed(Routed),
     /// There is no such exchange, or no such vhost.
     NoSuchExchange,
+}
+
+/// What else there is to know of a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Routed {
+    /// The exchange that the message was published to. When that is a delayed one, the message may have to wait before it goes
+    /// where the [`Routes`] say. Delayed exchanges further on the way delay nothing.
+    pub exchange: ExchangeInfo,
+    /// Until the table changes, any message that is published to this exchange with this routing key, and has no other, goes
+    /// to the same queues: neither headers, nor properties, nor chance, nor where queues live had a part in it, at no exchange
+    /// on the way. Not of a delayed exchange, where headers decide when a message goes.
+    pub cacheable: bool,
 }
 
 impl Table {
     /// Finds the queues that a message goes to, each once, in an order that depends on nothing but the table.
     ///
-    /// `headers` is called at most once, and only when a headers exchange is on the way. `routes` is emptied first; used again
+    /// The message's properties are read only when an exchange on the way needs them. `routes` is emptied first; used again
     /// and again, it makes routing free of allocation (other than through headers exchanges).
     ///
     /// An exchange's alternate is asked when none of its bindings matches, as in RabbitMQ: a binding to an exchange that leads
     /// nowhere matches all the same.
-    pub fn route(
-        &self,
-        vhost: &[u8],
-        exchange: &[u8],
-        routing_key: &[u8],
-        headers: impl FnOnce() -> Option<FieldTable>,
-        routes: &mut Routes,
-    ) -> RouteOutcome {
+    pub fn route(&self, vhost: &[u8], exchange: &[u8], message: &Message<'_>, routes: &mut Routes) -> RouteOutcome {
         routes.clear();
         let Some(vhost) = self.vhost(vhost) else { return RouteOutcome::NoSuchExchange };
-        if exchange.is_empty() {
-            vhost.to_default(routing_key, routes);
-            return RouteOutcome::Routed;
-        }
-        let Some(first) = vhost.exchange(exchange) else { return RouteOutcome::NoSuchExchange };
-        let headers = Lazy { make: Cell::new(Some(headers)), made: OnceCell::new() };
-        first.visit(routing_key, &headers, routes);
-        if routes.has_exchanges() {
-            vhost.follow(exchange, routing_key, &headers, routes);
-        }
+        let walk = Walk::new(message);
+        let info = if exchange.is_empty() {
+            vhost.to_default(message, routes);
+            ExchangeInfo::DEFAULT
+        } else {
+            let Some(first) = vhost.exchange(exchange) else { return RouteOutcome::NoSuchExchange };
+            first.visit(&walk, routes);
+            vhost.follow(exchange, &walk, routes);
+            first.info()
+        };
         routes.finish();
-        RouteOutcome::Routed
+        RouteOutcome::Routed(Routed { exchange: info, cacheable: walk.depends_on_the_key_only() && !info.delayed })
     }
 }
 
 impl Vhost {
-    fn to_default(&self, routing_key: &[u8], routes: &mut Routes) {
-        if let Some(queue) = self.queue(routing_key) {
-            routes.push(queue);
+    fn to_default(&self, message: &Message<'_>, routes: &mut Routes) {
+        for key in message.keys() {
+            if let Some(queue) = self.queue(key) {
+                routes.push(queue);
+            }
         }
     }
 
     /// Visits the exchanges that were found, and those found there, each once.
-    fn follow<H>(&self, first: &[u8], routing_key: &[u8], headers: &Lazy<H>, routes: &mut Routes)
-    where
-        H: FnOnce() -> Option<FieldTable>,
-    {
+    fn follow(&self, first: &[u8], walk: &Walk<'_>, routes: &mut Routes) {
         while let Some(name) = routes.next_exchange() {
             if name.as_bytes() == first {
                 continue;
             }
             if name.is_empty() {
-                self.to_default(routing_key, routes);
+                self.to_default(walk.message, routes);
             } else if let Some(exchange) = self.exchange(name.as_bytes()) {
-                exchange.visit(routing_key, headers, routes);
+                exchange.visit(walk, routes);
             }
         }
     }
 }
 
 impl Exchange {
-    fn visit<H>(&self, routing_key: &[u8], headers: &Lazy<H>, routes: &mut Routes)
-    where
-        H: FnOnce() -> Option<FieldTable>,
-    {
+    fn visit(&self, walk: &Walk<'_>, routes: &mut Routes) {
         let before = routes.found();
-        self.find(routing_key, || headers.get(), routes);
+        self.find(walk, routes);
         if routes.found() == before
             && let Some(alternate) = &self.alternate
         {
-            routes.push_exchange(alternate.clone());
+            routes.push_exchange(alternate);
         }
     }
-}
 
-/// Headers that are read when they are needed.
-struct Lazy<H> {
-    make: Cell<Option<H>>,
-    made: OnceCell<Option<FieldTable>>,
-}
-
-impl<H: FnOnce() -> Option<FieldTable>> Lazy<H> {
-    fn get(&self) -> Option<&FieldTable> {
-        self.made.get_or_init(|| self.make.take().and_then(|make| make())).as_ref()
+    pub(crate) fn info(&self) -> ExchangeInfo {
+        ExchangeInfo { kind: self.kind, internal: self.internal, delayed: self.delayed }
     }
+}
+
+impl ExchangeInfo {
+    /// Of the default exchange.
+    pub(crate) const DEFAULT: ExchangeInfo =
+        ExchangeInfo { kind: ExchangeKind::Direct, internal: false, delayed: false };
 }
 
 #[cfg(test)]

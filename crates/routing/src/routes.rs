@@ -3,20 +3,28 @@
 use types::ShortStr;
 
 use crate::{
-    targets::{QueueRef, Targets},
+    targets::{QueueRef, Target, Targets},
     topic::Scratch,
 };
+
+/// Repeats are removed on the way when there are more than this many queues, and twice as many as when they were last removed:
+/// a message with many routing keys that all lead to the same many queues costs memory for those queues only.
+const QUEUES_BEFORE_DEDUP: usize = 4_096;
 
 /// The queues that a message goes to.
 #[derive(Debug, Default)]
 pub struct Routes {
     queues: Vec<QueueRef>,
-    /// Exchanges that were found, in order, with repeats.
+    /// How many there were when repeats were last removed.
+    deduplicated: usize,
+    /// Exchanges that were found, in order, each once.
     exchanges: Vec<ShortStr>,
     /// How many of them were taken.
     taken: usize,
-    /// Those that were taken, sorted.
+    /// The same, sorted.
     seen: Vec<ShortStr>,
+    /// How often anything was found.
+    found: usize,
     pub(crate) scratch: Scratch,
 }
 
@@ -38,43 +46,53 @@ impl Routes {
 
     pub(crate) fn clear(&mut self) {
         self.queues.clear();
+        self.deduplicated = 0;
         self.exchanges.clear();
         self.taken = 0;
         self.seen.clear();
+        self.found = 0;
     }
 
     pub(crate) fn push(&mut self, queue: QueueRef) {
+        self.found += 1;
         self.queues.push(queue);
+        self.limit();
     }
 
-    pub(crate) fn push_exchange(&mut self, name: ShortStr) {
-        self.exchanges.push(name);
+    pub(crate) fn push_exchange(&mut self, name: &ShortStr) {
+        self.found += 1;
+        if let Err(place) = self.seen.binary_search(name) {
+            self.seen.insert(place, name.clone());
+            self.exchanges.push(name.clone());
+        }
     }
 
-    pub(crate) fn has_exchanges(&self) -> bool {
-        !self.exchanges.is_empty()
+    pub(crate) fn push_target(&mut self, target: &Target) {
+        match target {
+            Target::Queue(queue) => self.push(*queue),
+            Target::Exchange(name) => self.push_exchange(name),
+        }
+    }
+
+    pub(crate) fn extend(&mut self, targets: &Targets) {
+        self.found += targets.queues().len();
+        self.queues.extend_from_slice(targets.queues());
+        self.limit();
+        for name in targets.exchanges() {
+            self.push_exchange(name);
+        }
     }
 
     /// The next exchange that was found and not taken before.
     pub(crate) fn next_exchange(&mut self) -> Option<ShortStr> {
-        while let Some(name) = self.exchanges.get(self.taken) {
-            self.taken += 1;
-            if let Err(place) = self.seen.binary_search(name) {
-                self.seen.insert(place, name.clone());
-                return Some(name.clone());
-            }
-        }
-        None
+        let next = self.exchanges.get(self.taken)?.clone();
+        self.taken += 1;
+        Some(next)
     }
 
-    pub(crate) fn extend(&mut self, targets: &Targets) {
-        self.queues.extend_from_slice(targets.queues());
-        self.exchanges.extend(targets.exchanges().iter().cloned());
-    }
-
-    /// How much was found so far; grows with everything that is found.
+    /// How often anything was found, new or not.
     pub(crate) fn found(&self) -> usize {
-        self.queues.len() + self.exchanges.len()
+        self.found
     }
 
     /// Sorts what came from several places, and removes repeats.
@@ -83,5 +101,17 @@ impl Routes {
             self.queues.sort_unstable();
         }
         self.queues.dedup();
+        self.deduplicated = self.queues.len();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.queues.capacity()
+    }
+
+    fn limit(&mut self) {
+        if self.queues.len() > QUEUES_BEFORE_DEDUP.max(2 * self.deduplicated) {
+            self.finish();
+        }
     }
 }

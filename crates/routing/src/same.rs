@@ -31,20 +31,20 @@ pub(crate) fn sorted(table: &FieldTable) -> Vec<&(types::ShortStr, FieldValue)> 
     fields
 }
 
-/// Whether a header has the value that a binding asks for. The types of numbers do not matter, nor whether a text came as
-/// long string or as bytes; RabbitMQ compares Erlang terms without their AMQP types.
+/// Whether a header has the value that a binding asks for. The types of whole numbers do not matter, nor whether a text came
+/// as long string or as bytes: RabbitMQ compares Erlang terms without their AMQP types, and exactly, so that no float equals a
+/// whole number. What is inside an array or a table is compared with its types. (RabbitMQ reads a timestamp among the headers
+/// as milliseconds and one among the arguments as seconds, so that these never match; here they do.)
 pub(crate) fn header_matches(wanted: &FieldValue, header: &FieldValue) -> bool {
-    match (text(wanted), text(header)) {
-        (Some(a), Some(b)) => return a == b,
-        (None, None) => {}
-        (Some(_), None) | (None, Some(_)) => return false,
+    if let (Some(a), Some(b)) = (text(wanted), text(header)) {
+        return a == b;
     }
     if let (Some(a), Some(b)) = (whole(wanted), whole(header)) {
         return a == b;
     }
-    match (number(wanted), number(header)) {
-        (Some(a), Some(b)) => a == b,
-        (None, None) => wanted == header,
+    match (float(wanted), float(header)) {
+        (Some(a), Some(b)) => a.to_bits() == b.to_bits(),
+        (None, None) => same(wanted, header),
         (Some(_), None) | (None, Some(_)) => false,
     }
 }
@@ -63,11 +63,10 @@ fn whole(value: &FieldValue) -> Option<i128> {
     }
 }
 
-#[expect(clippy::as_conversions, reason = "there is no lossless way from a large whole number to a float")]
-fn number(value: &FieldValue) -> Option<f64> {
+fn float(value: &FieldValue) -> Option<f64> {
     match value {
         FieldValue::F32(number) => Some(f64::from(*number)),
         FieldValue::F64(number) => Some(*number),
-        value => whole(value).map(|number| number as f64),
+        _ => None,
     }
 }

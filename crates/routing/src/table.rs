@@ -5,19 +5,27 @@ use std::collections::BTreeMap;
 use types::{FieldTable, GroupId, QueueId, ShortStr};
 
 use crate::{
-    exchange::{Exchange, ExchangeKind},
+    exchange::{Exchange, ExchangeKind, NewExchange},
     targets::{QueueRef, Target},
 };
 
 /// All exchanges, bindings and queue names.
 ///
-/// It is told of changes one by one, in their order, and follows blindly: what is bound was declared before, and what is
-/// deleted was unbound before. Each change tells whether there was anything to change.
+/// It is told of changes one by one, in their order, and checks nothing but that what is bound was declared before. What is
+/// deleted should have been unbound before: bindings that are left go with it, which takes time in the number of all bindings
+/// of the vhost. Each change tells whether there was anything to change.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     version: u64,
     vhosts: BTreeMap<ShortStr, Vhost>,
-    groups: BTreeMap<QueueId, GroupId>,
+    queues: BTreeMap<QueueId, Place>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    group: GroupId,
+    /// How many bindings lead there.
+    inbound: usize,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -56,6 +64,8 @@ pub struct ExchangeInfo {
     pub kind: ExchangeKind,
     /// Clients may not publish to it.
     pub internal: bool,
+    /// What is published to it may have to wait before it is routed (`x-delayed-message`).
+    pub delayed: bool,
 }
 
 impl Table {
@@ -73,9 +83,9 @@ impl Table {
     pub fn exchange(&self, vhost: &[u8], name: &[u8]) -> Option<ExchangeInfo> {
         let vhost = self.vhosts.get(vhost)?;
         if name.is_empty() {
-            return Some(ExchangeInfo { kind: ExchangeKind::Direct, internal: false });
+            return Some(ExchangeInfo::DEFAULT);
         }
-        vhost.exchanges.get(name).map(|exchange| ExchangeInfo { kind: exchange.kind, internal: exchange.internal })
+        vhost.exchanges.get(name).map(Exchange::info)
     }
 
     /// The queue of that name.
@@ -85,7 +95,7 @@ impl Table {
 
     /// Where a queue's messages are.
     pub fn group(&self, queue: QueueId) -> Option<GroupId> {
-        self.groups.get(&queue).copied()
+        self.queues.get(&queue).map(|place| place.group)
     }
 
     /// A vhost comes.
@@ -103,27 +113,19 @@ impl Table {
         self.version += 1;
         let Some(gone) = self.vhosts.remove(vhost) else { return false };
         for queue in gone.queues.values() {
-            self.groups.remove(&queue.queue);
+            self.queues.remove(&queue.queue);
         }
         true
     }
 
     /// An exchange comes. One of that name that is there already stays as it is.
-    pub fn declare_exchange(
-        &mut self,
-        vhost: &ShortStr,
-        name: &ShortStr,
-        kind: ExchangeKind,
-        alternate: Option<ShortStr>,
-        internal: bool,
-    ) -> bool {
+    pub fn declare_exchange(&mut self, vhost: &ShortStr, name: &ShortStr, new: &NewExchange<'_>) -> bool {
         self.version += 1;
         let Some(vhost) = self.vhosts.get_mut(vhost) else { return false };
         if vhost.exchanges.contains_key(name) {
             return false;
         }
-        let alternate = alternate.map(|name| name.compact());
-        vhost.exchanges.insert(name.compact(), Exchange::new(kind, alternate, internal));
+        vhost.exchanges.insert(name.compact(), Exchange::new(new));
         true
     }
 
@@ -136,10 +138,20 @@ impl Table {
         true
     }
 
-    /// An exchange goes, with the bindings that start from it.
+    /// An exchange goes, with the bindings that start from it and lead to it.
     pub fn delete_exchange(&mut self, vhost: &ShortStr, name: &ShortStr) -> bool {
         self.version += 1;
-        self.vhosts.get_mut(vhost).is_some_and(|vhost| vhost.exchanges.remove(name).is_some())
+        let Some(there) = self.vhosts.get_mut(vhost) else { return false };
+        let Some(gone) = there.exchanges.remove(name) else { return false };
+        if gone.inbound > 0 {
+            there.forget(&Target::Exchange(name.clone()));
+        }
+        for target in gone.targets() {
+            if let Some(inbound) = self.inbound(vhost, &target) {
+                *inbound -= 1;
+            }
+        }
+        true
     }
 
     /// A queue comes. One of that name that is there already stays as it is.
@@ -150,7 +162,7 @@ impl Table {
             return false;
         }
         vhost.queues.insert(name.compact(), QueueRef { queue, group });
-        self.groups.insert(queue, group);
+        self.queues.insert(queue, Place { group, inbound: 0 });
         true
     }
 
@@ -162,7 +174,11 @@ impl Table {
             return false;
         }
         vhost.queues.remove(name);
-        self.groups.remove(&queue);
+        if let Some(place) = self.queues.remove(&queue)
+            && place.inbound > 0
+        {
+            vhost.forget(&Target::Queue(QueueRef { queue, group: place.group }));
+        }
         true
     }
 
@@ -170,7 +186,12 @@ impl Table {
     pub fn bind(&mut self, vhost: &ShortStr, binding: &Binding<'_>) -> bool {
         self.version += 1;
         let Some(target) = self.look_up(binding.destination) else { return false };
-        let Some(exchange) = self.source(vhost, binding.source) else { return false };
+        if !self.vhosts.get(vhost).is_some_and(|vhost| vhost.exchanges.contains_key(binding.source)) {
+            return false;
+        }
+        let Some(inbound) = self.inbound(vhost, &target) else { return false };
+        *inbound += 1;
+        let exchange = self.source(vhost, binding.source).expect("it was there");
         exchange.bind(&binding.routing_key.compact(), binding.arguments, &target);
         true
     }
@@ -180,7 +201,21 @@ impl Table {
         self.version += 1;
         let Some(target) = self.look_up(binding.destination) else { return false };
         let Some(exchange) = self.source(vhost, binding.source) else { return false };
-        exchange.unbind(binding.routing_key, binding.arguments, &target)
+        if !exchange.unbind(binding.routing_key, binding.arguments, &target) {
+            return false;
+        }
+        if let Some(inbound) = self.inbound(vhost, &target) {
+            *inbound -= 1;
+        }
+        true
+    }
+
+    /// How many bindings lead there.
+    fn inbound(&mut self, vhost: &ShortStr, target: &Target) -> Option<&mut usize> {
+        match target {
+            Target::Queue(queue) => self.queues.get_mut(&queue.queue).map(|place| &mut place.inbound),
+            Target::Exchange(name) => self.source(vhost, name).map(|exchange| &mut exchange.inbound),
+        }
     }
 
     pub(crate) fn vhost(&self, name: &[u8]) -> Option<&Vhost> {
@@ -200,6 +235,13 @@ impl Table {
 }
 
 impl Vhost {
+    /// Removes all bindings that lead there.
+    fn forget(&mut self, target: &Target) {
+        for exchange in self.exchanges.values_mut() {
+            exchange.forget(target);
+        }
+    }
+
     pub(crate) fn exchange(&self, name: &[u8]) -> Option<&Exchange> {
         self.exchanges.get(name)
     }

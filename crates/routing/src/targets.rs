@@ -20,7 +20,7 @@ pub(crate) struct Targets {
 }
 
 /// A destination that the table has looked up.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Target {
     Queue(QueueRef),
     Exchange(ShortStr),
@@ -40,6 +40,37 @@ impl Targets {
             Target::Queue(queue) => take(&mut self.queues, queue),
             Target::Exchange(name) => take(&mut self.exchanges, name),
         }
+    }
+
+    /// Takes it away, however often it is there.
+    pub(crate) fn forget(&mut self, target: &Target) {
+        while self.remove(target) {}
+    }
+
+    pub(crate) fn contains(&self, target: &Target) -> bool {
+        match target {
+            Target::Queue(queue) => self.queues.binary_search(queue).is_ok(),
+            Target::Exchange(name) => self.exchanges.binary_search(name).is_ok(),
+        }
+    }
+
+    /// How many there are, with repeats.
+    pub(crate) fn len(&self) -> usize {
+        self.queues.len() + self.exchanges.len()
+    }
+
+    /// One of them, in an order that depends on nothing but what is there.
+    pub(crate) fn get(&self, at: usize) -> Option<Target> {
+        match self.queues.get(at) {
+            Some(queue) => Some(Target::Queue(*queue)),
+            None => self.exchanges.get(at - self.queues.len()).cloned().map(Target::Exchange),
+        }
+    }
+
+    /// All of them, with repeats.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Target> {
+        let queues = self.queues.iter().map(|queue| Target::Queue(*queue));
+        queues.chain(self.exchanges.iter().cloned().map(Target::Exchange))
     }
 
     pub(crate) fn is_empty(&self) -> bool {

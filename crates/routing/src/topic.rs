@@ -83,6 +83,40 @@ impl Topic {
         was_there
     }
 
+    /// Removes all bindings that lead there.
+    pub(crate) fn forget(&mut self, target: &Target) {
+        let mut paths = Vec::new();
+        self.paths_to(target, &mut vec![(ROOT, None)], &mut paths);
+        for path in paths {
+            let (node, _) = path.last().expect("a path begins at the root");
+            self.at_mut(*node).targets.forget(target);
+            self.prune(path);
+        }
+    }
+
+    /// Where the bindings lead, one by one.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = Target> {
+        // Unused nodes have none.
+        self.nodes.iter().flat_map(|node| node.targets.iter())
+    }
+
+    /// The ways to the nodes below the end of `path` with that destination. As deep as the longest pattern has words.
+    fn paths_to(&self, target: &Target, path: &mut Path, paths: &mut Vec<Path>) {
+        let (id, _) = path.last().expect("a path begins at the root");
+        let node = self.at(*id);
+        if node.targets.contains(target) {
+            paths.push(path.clone());
+        }
+        let words = node.words.iter().map(|(word, next)| (next, Step::Word(word.clone())));
+        let wildcards = [(node.star, Step::Star), (node.hash, Step::Hash)];
+        let wildcards = wildcards.into_iter().filter_map(|(next, step)| next.map(|next| (next, step)));
+        for (next, step) in words.chain(wildcards) {
+            path.push((next, Some(step)));
+            self.paths_to(target, path, paths);
+            path.pop();
+        }
+    }
+
     /// Adds the destinations of all patterns that match.
     pub(crate) fn find(&self, key: &[u8], routes: &mut Routes) {
         let mut scratch = std::mem::take(&mut routes.scratch);
@@ -185,7 +219,7 @@ impl Topic {
     }
 
     /// Removes the nodes at the end of the path that lead nowhere any more.
-    fn prune(&mut self, mut path: Vec<(u32, Option<Step>)>) {
+    fn prune(&mut self, mut path: Path) {
         while let Some((id, Some(step))) = path.pop() {
             if !self.at(id).is_useless() {
                 return;
@@ -240,6 +274,9 @@ impl Scratch {
         }
     }
 }
+
+/// The nodes from the root to one of them, each with the step that leads to it.
+type Path = Vec<(u32, Option<Step>)>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {

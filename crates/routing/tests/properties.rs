@@ -2,17 +2,27 @@
 
 use std::collections::BTreeSet;
 
-use proptest::{collection::vec, option, prelude::*, sample::select};
-use routing::{Binding, Destination, ExchangeKind, QueueRef, RouteOutcome, Routes, Table};
-use types::{FieldTable, GroupId, QueueId, ShortStr};
+use bytes::Bytes;
+use proptest::{
+    collection::vec,
+    option,
+    prelude::*,
+    sample::{select, subsequence},
+};
+use routing::{
+    Binding, Destination, ExchangeKind, Message, NewExchange, Properties, QueueRef, RouteOutcome, Routes, Table,
+};
+use types::{FieldTable, FieldValue, GroupId, QueueId, ShortStr};
 
 const VHOST: ShortStr = ShortStr::from_static("/");
-const EXCHANGES: [(&str, ExchangeKind); 5] = [
+const EXCHANGES: [(&str, ExchangeKind); 7] = [
     ("d", ExchangeKind::Direct),
     ("e", ExchangeKind::Direct),
     ("f", ExchangeKind::Fanout),
     ("t", ExchangeKind::Topic),
     ("u", ExchangeKind::Topic),
+    ("h", ExchangeKind::Headers),
+    ("i", ExchangeKind::Headers),
 ];
 const QUEUES: u64 = 6;
 
@@ -21,7 +31,19 @@ struct Edge {
     source: usize,
     to: To,
     key: &'static str,
+    /// Those of a headers exchange: `x-match`, and what is asked for.
+    matching: Matching,
 }
+
+#[derive(Clone, Debug, PartialEq)]
+struct Matching {
+    how: Option<&'static str>,
+    /// A void asks for presence.
+    wanted: Vec<(&'static str, Option<i64>)>,
+}
+
+/// The headers of a message.
+struct Headers(Vec<(&'static str, i64)>);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum To {
@@ -42,7 +64,71 @@ fn edge() -> impl Strategy<Value = Edge> {
         1 => (0..EXCHANGES.len()).prop_map(To::Exchange),
     ];
     let key = select(vec!["", "a", "b", "a.b", "#", "*", "a.*", "#.b"]);
-    (0..EXCHANGES.len(), to, key).prop_map(|(source, to, key)| Edge { source, to, key })
+    (0..EXCHANGES.len(), to, key, matching()).prop_map(|(source, to, key, matching)| Edge { source, to, key, matching })
+}
+
+fn matching() -> impl Strategy<Value = Matching> {
+    let how = option::of(select(vec!["all", "any", "all-with-x", "any-with-x"]));
+    let wanted = subsequence(vec!["a", "b", "x-a", "x-b"], 0..=3)
+        .prop_flat_map(|names| vec(option::of(1..3_i64), names.len()).prop_map(move |values| zip(&names, values)));
+    (how, wanted).prop_map(|(how, wanted)| Matching { how, wanted })
+}
+
+fn headers() -> impl Strategy<Value = Vec<(&'static str, i64)>> {
+    subsequence(vec!["a", "b", "x-a", "x-b", "x-match"], 0..=4)
+        .prop_flat_map(|names| vec(1..3_i64, names.len()).prop_map(move |values| zip(&names, values)))
+}
+
+fn zip<T>(names: &[&'static str], values: Vec<T>) -> Vec<(&'static str, T)> {
+    names.iter().copied().zip(values).collect()
+}
+
+impl Matching {
+    fn arguments(&self) -> FieldTable {
+        let mut table = FieldTable::default();
+        if let Some(how) = self.how {
+            table.push(ShortStr::from_static("x-match"), FieldValue::LongStr(Bytes::from_static(how.as_bytes())));
+        }
+        for (name, value) in &self.wanted {
+            table.push(ShortStr::from_static(name), value.map_or(FieldValue::Void, FieldValue::I64));
+        }
+        table
+    }
+
+    fn matches(&self, headers: &[(&'static str, i64)]) -> bool {
+        let with_x = matches!(self.how, Some("all-with-x" | "any-with-x"));
+        let mut answers =
+            self.wanted.iter().filter(|(name, _)| with_x || !name.starts_with("x-")).map(|(name, wanted)| {
+                headers.iter().any(|(there, value)| there == name && wanted.is_none_or(|wanted| wanted == *value))
+            });
+        match self.how {
+            Some("any" | "any-with-x") => answers.any(|answer| answer),
+            _ => answers.all(|answer| answer),
+        }
+    }
+}
+
+impl Properties for Headers {
+    fn headers(&self) -> Option<FieldTable> {
+        let field = |(name, value): &(&'static str, i64)| (ShortStr::from_static(name), FieldValue::I64(*value));
+        Some(FieldTable(self.0.iter().map(field).collect()))
+    }
+
+    fn header(&self, name: &[u8]) -> Option<FieldValue> {
+        self.0.iter().find(|(there, _)| there.as_bytes() == name).map(|(_, value)| FieldValue::I64(*value))
+    }
+
+    fn message_id(&self) -> Option<ShortStr> {
+        None
+    }
+
+    fn correlation_id(&self) -> Option<ShortStr> {
+        None
+    }
+
+    fn timestamp(&self) -> Option<u64> {
+        None
+    }
 }
 
 fn change() -> impl Strategy<Value = Change> {
@@ -58,7 +144,7 @@ fn queue(id: u64) -> QueueRef {
 }
 
 fn apply(table: &mut Table, edge: &Edge, bind: bool) -> bool {
-    let (source, key, arguments) = (name(edge.source), ShortStr::from_static(edge.key), FieldTable::default());
+    let (source, key, arguments) = (name(edge.source), ShortStr::from_static(edge.key), edge.matching.arguments());
     let exchange;
     let destination = match edge.to {
         To::Queue(id) => Destination::Queue(QueueId(id)),
@@ -75,7 +161,10 @@ fn table(alternates: &[Option<usize>]) -> Table {
     let mut table = Table::new();
     table.declare_vhost(&VHOST);
     for ((exchange, kind), alternate) in EXCHANGES.into_iter().zip(alternates) {
-        table.declare_exchange(&VHOST, &ShortStr::from_static(exchange), kind, alternate.map(name), false);
+        let alternate = alternate.map(name);
+        let arguments = &FieldTable::default();
+        let new = NewExchange { kind, delayed: false, internal: false, alternate, arguments };
+        assert!(table.declare_exchange(&VHOST, &ShortStr::from_static(exchange), &new));
     }
     for id in 1..=QUEUES {
         let name = ShortStr::copy_from(&format!("q{id}")).expect("it is short");
@@ -98,7 +187,27 @@ fn words(text: &str) -> Vec<&str> {
     if text.is_empty() { Vec::new() } else { text.split('.').collect() }
 }
 
-fn naive(edges: &[Edge], alternates: &[Option<usize>], exchange: usize, key: &str) -> BTreeSet<QueueRef> {
+fn edge_matches(edge: &Edge, keys: &[&str], headers: &[(&'static str, i64)]) -> bool {
+    match EXCHANGES[edge.source].1 {
+        ExchangeKind::Direct => keys.contains(&edge.key),
+        ExchangeKind::Topic => keys.iter().any(|key| topic_matches(&words(edge.key), &words(key))),
+        ExchangeKind::Headers => edge.matching.matches(headers),
+        ExchangeKind::Fanout => true,
+        ExchangeKind::RecentHistory
+        | ExchangeKind::ConsistentHash
+        | ExchangeKind::ModulusHash
+        | ExchangeKind::Random
+        | ExchangeKind::LocalRandom => panic!("there is none here"),
+    }
+}
+
+fn naive(
+    edges: &[Edge],
+    alternates: &[Option<usize>],
+    exchange: usize,
+    keys: &[&str],
+    headers: &[(&'static str, i64)],
+) -> BTreeSet<QueueRef> {
     let mut queues = BTreeSet::new();
     let mut seen = BTreeSet::new();
     let mut open = vec![exchange];
@@ -106,17 +215,8 @@ fn naive(edges: &[Edge], alternates: &[Option<usize>], exchange: usize, key: &st
         if !seen.insert(exchange) {
             continue;
         }
-        let matching = edges.iter().filter(|edge| {
-            edge.source == exchange
-                && match EXCHANGES[exchange].1 {
-                    ExchangeKind::Direct => edge.key == key,
-                    ExchangeKind::Fanout => true,
-                    ExchangeKind::Topic => topic_matches(&words(edge.key), &words(key)),
-                    ExchangeKind::Headers => panic!("there is none here"),
-                }
-        });
         let mut matched = false;
-        for edge in matching {
+        for edge in edges.iter().filter(|edge| edge.source == exchange && edge_matches(edge, keys, headers)) {
             matched = true;
             match edge.to {
                 To::Queue(id) => drop(queues.insert(queue(id))),
@@ -137,6 +237,8 @@ proptest! {
     fn every_message_goes_where_a_naive_search_sends_it(
         alternates in vec(option::of(0..EXCHANGES.len()), EXCHANGES.len()),
         changes in vec(change(), 0..40),
+        headers in headers(),
+        more_keys in vec(select(vec!["", "a", "a.b", "b"]), 0..3),
     ) {
         let mut table = table(&alternates);
         let mut edges: Vec<Edge> = Vec::new();
@@ -155,11 +257,16 @@ proptest! {
             }
         }
         let mut routes = Routes::new();
+        let properties = Headers(headers);
+        let more: Vec<Bytes> = more_keys.iter().map(|key| Bytes::from_static(key.as_bytes())).collect();
         for exchange in 0..EXCHANGES.len() {
             for key in ["", "a", "b", "a.b", "b.a", "c.c.b"] {
-                let outcome = table.route(b"/", name(exchange).as_bytes(), key.as_bytes(), || None, &mut routes);
-                prop_assert_eq!(outcome, RouteOutcome::Routed);
-                let expected: Vec<_> = naive(&edges, &alternates, exchange, key).into_iter().collect();
+                let message =
+                    Message { properties: &properties, more_keys: &more, ..Message::with_key(key.as_bytes()) };
+                let outcome = table.route(b"/", name(exchange).as_bytes(), &message, &mut routes);
+                prop_assert!(matches!(outcome, RouteOutcome::Routed(_)));
+                let keys: Vec<&str> = std::iter::once(key).chain(more_keys.iter().copied()).collect();
+                let expected: Vec<_> = naive(&edges, &alternates, exchange, &keys, &properties.0).into_iter().collect();
                 prop_assert_eq!(routes.queues(), expected);
             }
         }

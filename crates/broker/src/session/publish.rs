@@ -1,12 +1,13 @@
 //! `basic.publish`: permission, route, and the way into the chunks of the groups.
 
-use std::{cell::Cell, sync::Arc};
+use std::sync::Arc;
 
 use amqp_codec::{ReplyCode, properties::PropertiesView};
 use amqp_connection::Publish;
 use auth::{Access, Kind};
-use routing::RouteOutcome;
-use types::{RecordParts, SeqRange};
+use bytes::Bytes;
+use routing::{Message, Properties, RouteOutcome};
+use types::{FieldTable, FieldValue, RecordParts, SeqRange, ShortStr};
 
 use super::{
     channel::Channel,
@@ -85,26 +86,27 @@ impl Channel {
     /// Looks a route up, with the checks that it stands for: permission to write, the exchange is there and not internal.
     fn find_route(&mut self, shared: &mut Shared, publish: &Publish) -> Result<Arc<Route>, Failure> {
         shared.check(Access::Write, Kind::Exchange, &publish.exchange)?;
-        let reads_headers = Cell::new(false);
-        let headers = || {
-            reads_headers.set(true);
-            PropertiesView::new(&publish.properties).ok().and_then(|view| view.headers().ok().flatten())
+        let groups = shared.broker.groups();
+        let message = Message {
+            properties: &Raw(&publish.properties),
+            random: rand::random(),
+            is_local: &|queue| groups.is_leader(queue.group),
+            ..Message::with_key(publish.routing_key.as_bytes())
         };
         let table = shared.broker.tables().read();
         let (vhost, exchange) = (shared.vhost.as_bytes(), publish.exchange.as_bytes());
-        let outcome = table.route(vhost, exchange, publish.routing_key.as_bytes(), headers, &mut shared.routes);
-        let is_internal = table.exchange(vhost, exchange).is_some_and(|info| info.internal);
+        let outcome = table.route(vhost, exchange, &message, &mut shared.routes);
         drop(table);
         let named = || failure::exchange(&publish.exchange, &shared.vhost);
-        match outcome {
+        let cacheable = match outcome {
             RouteOutcome::NoSuchExchange => return Err(Failure::not_found(named())),
-            RouteOutcome::Routed if is_internal => {
+            RouteOutcome::Routed(routed) if routed.exchange.internal => {
                 return Err(Failure::access_refused(format!("cannot publish to internal {}", named())));
             }
-            RouteOutcome::Routed => {}
-        }
+            RouteOutcome::Routed(routed) => routed.cacheable,
+        };
         let route = Route::new(shared.routes.queues().iter().map(|target| (target.queue, target.group)));
-        if reads_headers.get() {
+        if !cacheable {
             return Ok(self.uncached(route));
         }
         let route = Arc::new(route);
@@ -112,7 +114,7 @@ impl Channel {
         Ok(route)
     }
 
-    /// A route that depends on headers is not cached, but often it is that of the message before, whose runs it can join.
+    /// A route that depends on more than the key is not cached, but often it is that of the message before, whose runs it can join.
     fn uncached(&mut self, route: Route) -> Arc<Route> {
         match &self.last_route {
             Some(last) if **last == route => Arc::clone(last),
@@ -122,6 +124,37 @@ impl Channel {
                 route
             }
         }
+    }
+}
+
+/// The properties as they came, read when routing asks. What cannot be read is not there.
+struct Raw<'a>(&'a Bytes);
+
+impl Raw<'_> {
+    fn view(&self) -> Option<PropertiesView<'_>> {
+        PropertiesView::new(self.0).ok()
+    }
+}
+
+impl Properties for Raw<'_> {
+    fn headers(&self) -> Option<FieldTable> {
+        self.view()?.headers().ok().flatten()
+    }
+
+    fn header(&self, name: &[u8]) -> Option<FieldValue> {
+        self.view()?.header(name).ok().flatten()
+    }
+
+    fn message_id(&self) -> Option<ShortStr> {
+        self.view()?.message_id()
+    }
+
+    fn correlation_id(&self) -> Option<ShortStr> {
+        self.view()?.correlation_id()
+    }
+
+    fn timestamp(&self) -> Option<u64> {
+        self.view()?.timestamp()
     }
 }
 

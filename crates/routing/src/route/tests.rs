@@ -1,10 +1,12 @@
 //! Messages through small tables.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 use types::{FieldTable, FieldValue, GroupId, QueueId, ShortStr};
 
 use super::*;
-use crate::{Binding, Destination, ExchangeKind, Table};
+use crate::{Binding, Destination, NewExchange, Properties};
 
 const VHOST: ShortStr = ShortStr::from_static("/");
 
@@ -18,6 +20,46 @@ fn fields(list: &[(&'static str, FieldValue)]) -> FieldTable {
 
 fn text(text: &'static str) -> FieldValue {
     FieldValue::LongStr(Bytes::from_static(text.as_bytes()))
+}
+
+fn plain(kind: ExchangeKind) -> NewExchange<'static> {
+    const NO_ARGUMENTS: &FieldTable = &FieldTable(Vec::new());
+    NewExchange { kind, delayed: false, internal: false, alternate: None, arguments: NO_ARGUMENTS }
+}
+
+/// Properties that count how often they are read.
+#[derive(Default)]
+struct Headers {
+    headers: Option<FieldTable>,
+    message_id: Option<&'static str>,
+    timestamp: Option<u64>,
+    reads: Cell<u32>,
+}
+
+impl Properties for Headers {
+    fn headers(&self) -> Option<FieldTable> {
+        self.reads.set(self.reads.get() + 1);
+        self.headers.clone()
+    }
+
+    fn header(&self, name: &[u8]) -> Option<FieldValue> {
+        self.headers()?.get(std::str::from_utf8(name).unwrap()).cloned()
+    }
+
+    fn message_id(&self) -> Option<ShortStr> {
+        self.reads.set(self.reads.get() + 1);
+        self.message_id.map(s)
+    }
+
+    fn correlation_id(&self) -> Option<ShortStr> {
+        self.reads.set(self.reads.get() + 1);
+        None
+    }
+
+    fn timestamp(&self) -> Option<u64> {
+        self.reads.set(self.reads.get() + 1);
+        self.timestamp
+    }
 }
 
 /// A table with queues `q1` to `q9` (and those ids), and short words to talk to it.
@@ -37,7 +79,11 @@ impl World {
     }
 
     fn exchange(&mut self, name: &'static str, kind: ExchangeKind, alternate: Option<&'static str>) {
-        assert!(self.table.declare_exchange(&VHOST, &s(name), kind, alternate.map(s), false));
+        self.declare(name, NewExchange { alternate: alternate.map(s), ..plain(kind) });
+    }
+
+    fn declare(&mut self, name: &'static str, new: NewExchange<'_>) {
+        assert!(self.table.declare_exchange(&VHOST, &s(name), &new));
     }
 
     fn change(
@@ -65,9 +111,16 @@ impl World {
     }
 
     fn route_with(&mut self, exchange: &str, key: &str, headers: Option<FieldTable>) -> Vec<u64> {
-        let outcome = self.table.route(b"/", exchange.as_bytes(), key.as_bytes(), || headers, &mut self.routes);
-        assert_eq!(outcome, RouteOutcome::Routed);
-        self.routes.queues().iter().map(|queue| queue.queue.0).collect()
+        let properties = Headers { headers, ..Headers::default() };
+        self.send(exchange, &Message { properties: &properties, ..Message::with_key(key.as_bytes()) }).0
+    }
+
+    fn send(&mut self, exchange: &str, message: &Message<'_>) -> (Vec<u64>, Routed) {
+        let RouteOutcome::Routed(routed) = self.table.route(b"/", exchange.as_bytes(), message, &mut self.routes)
+        else {
+            panic!("there is no exchange {exchange}");
+        };
+        (self.routes.queues().iter().map(|queue| queue.queue.0).collect(), routed)
     }
 
     fn route(&mut self, exchange: &str, key: &str) -> Vec<u64> {
@@ -97,7 +150,8 @@ fn unknown_exchanges_and_vhosts_are_told() {
     let mut world = World::new();
     world.exchange("x", ExchangeKind::Fanout, None);
     for (vhost, exchange) in [("/", "y"), ("v", "x"), ("v", "")] {
-        let outcome = world.table.route(vhost.as_bytes(), exchange.as_bytes(), b"q1", || None, &mut world.routes);
+        let message = Message::with_key(b"q1");
+        let outcome = world.table.route(vhost.as_bytes(), exchange.as_bytes(), &message, &mut world.routes);
         assert_eq!(outcome, RouteOutcome::NoSuchExchange);
         assert!(world.routes.is_empty());
     }
@@ -193,12 +247,17 @@ fn header_values_are_compared_without_their_amqp_types() {
     world.with_headers("x", 1, &[("n", FieldValue::I32(5))]);
     world.with_headers("x", 2, &[("n", text("5"))]);
     world.with_headers("x", 3, &[("n", FieldValue::Bool(true))]);
+    world.with_headers("x", 4, &[("n", FieldValue::F64(5.5))]);
+    world.with_headers("x", 5, &[("n", FieldValue::Array(vec![FieldValue::I32(5)]))]);
     for (header, queues) in [
         (FieldValue::I64(5), vec![1]),
         (FieldValue::U8(5), vec![1]),
-        (FieldValue::F64(5.0), vec![1]),
+        (FieldValue::F64(5.0), vec![]),
         (FieldValue::Timestamp(5), vec![1]),
-        (FieldValue::F64(5.5), vec![]),
+        (FieldValue::F64(5.5), vec![4]),
+        (FieldValue::F32(5.5), vec![4]),
+        (FieldValue::Array(vec![FieldValue::I32(5)]), vec![5]),
+        (FieldValue::Array(vec![FieldValue::I64(5)]), vec![]),
         (FieldValue::Bytes(Bytes::from_static(b"5")), vec![2]),
         (FieldValue::Bool(true), vec![3]),
         (FieldValue::Bool(false), vec![]),
@@ -206,6 +265,15 @@ fn header_values_are_compared_without_their_amqp_types() {
     ] {
         assert_eq!(world.route_with("x", "", Some(fields(&[("n", header)]))), queues);
     }
+}
+
+#[test]
+fn of_headers_with_the_same_name_the_last_counts() {
+    let mut world = World::new();
+    world.exchange("x", ExchangeKind::Headers, None);
+    world.with_headers("x", 1, &[("a", text("1"))]);
+    world.with_headers("x", 2, &[("a", text("2"))]);
+    assert_eq!(world.route_with("x", "", Some(fields(&[("a", text("1")), ("b", text("")), ("a", text("2"))]))), [2]);
 }
 
 #[test]
@@ -230,18 +298,22 @@ fn headers_are_read_once_and_only_where_they_matter() {
     world.exchange("h1", ExchangeKind::Headers, None);
     world.exchange("h2", ExchangeKind::Headers, None);
     world.bind_queue("f", "", 1);
-    let read = Cell::new(0);
-    let headers = || {
-        read.set(read.get() + 1);
-        None
-    };
-    let mut routes = Routes::new();
-    assert_eq!(world.table.route(b"/", b"f", b"", headers, &mut routes), RouteOutcome::Routed);
-    assert_eq!(read.get(), 0);
+    let properties = Headers::default();
+    let message = Message { properties: &properties, ..Message::with_key(b"") };
+    assert!(world.send("f", &message).1.cacheable);
+    assert_eq!(properties.reads.get(), 0);
     world.bind_exchange("f", "", "h1");
     world.bind_exchange("f", "", "h2");
-    assert_eq!(world.table.route(b"/", b"f", b"", headers, &mut routes), RouteOutcome::Routed);
-    assert_eq!(read.get(), 1);
+    assert!(
+        world.send("f", &message).1.cacheable,
+        "headers exchanges without bindings match nothing, whatever the headers"
+    );
+    assert_eq!(properties.reads.get(), 0);
+    world.with_headers("h1", 2, &[]);
+    world.with_headers("h2", 3, &[]);
+    let (queues, routed) = world.send("f", &message);
+    assert_eq!((queues, routed.cacheable), (vec![1, 2, 3], false));
+    assert_eq!(properties.reads.get(), 1);
 }
 
 #[test]
@@ -336,8 +408,8 @@ fn changes_are_told_by_the_version() {
 #[test]
 fn publishers_learn_of_type_and_internal() {
     let mut world = World::new();
-    assert!(world.table.declare_exchange(&VHOST, &s("x"), ExchangeKind::Topic, None, true));
-    assert!(!world.table.declare_exchange(&VHOST, &s("x"), ExchangeKind::Direct, None, false));
+    world.declare("x", NewExchange { internal: true, ..plain(ExchangeKind::Topic) });
+    assert!(!world.table.declare_exchange(&VHOST, &s("x"), &plain(ExchangeKind::Direct)));
     let info = world.table.exchange(b"/", b"x").unwrap();
     assert_eq!((info.kind, info.internal), (ExchangeKind::Topic, true));
     assert!(!world.table.exchange(b"/", b"").unwrap().internal);
@@ -359,3 +431,6 @@ fn what_is_not_there_is_neither_bound_nor_declared() {
     assert!(world.table.delete_vhost(&VHOST));
     assert_eq!(world.table.group(QueueId(1)), None);
 }
+
+mod choosing;
+mod removing;

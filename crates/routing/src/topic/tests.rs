@@ -99,6 +99,27 @@ proptest! {
     }
 
     #[test]
+    fn what_leads_to_one_destination_is_forgotten_with_its_nodes(
+        patterns in vec((pattern(), 0..3_u64), 1..12),
+        keys in vec(key(), 1..4),
+    ) {
+        let (mut topic, mut kept) = (Topic::default(), Topic::default());
+        for (pattern, id) in &patterns {
+            topic.bind(&short(pattern), &target(*id));
+            if *id != 0 {
+                kept.bind(&short(pattern), &target(*id));
+            }
+        }
+        topic.forget(&target(0));
+        prop_assert_eq!(topic.nodes.len() - topic.free.len(), kept.nodes.len());
+        prop_assert_eq!(topic.targets().count(), kept.targets().count());
+        let mut routes = Routes::new();
+        for key in keys {
+            prop_assert_eq!(found(&topic, &key, &mut routes), found(&kept, &key, &mut routes));
+        }
+    }
+
+    #[test]
     fn a_walk_visits_each_node_at_most_once_a_word(patterns in vec(pattern(), 0..30), key in key()) {
         let topic = topic(&patterns);
         let mut routes = Routes::new();
@@ -160,6 +181,44 @@ fn many_hashes_in_one_pattern_cost_no_more_than_its_length_per_word() {
     assert_eq!(found(&topic, &key, &mut routes), [0, 1, 3]);
     assert!(routes.scratch.visits <= 128 * topic.nodes.len(), "{}", routes.scratch.visits);
     assert!(topic.nodes.len() < 3 * 64 * 2);
+}
+
+#[test]
+fn work_grows_with_the_words_of_the_key_for_adversarial_patterns() {
+    let repeat = |part: &str, last: &str| {
+        let mut pattern = String::new();
+        while pattern.len() + part.len() + 1 + last.len() <= 255 {
+            pattern.push_str(part);
+            pattern.push('.');
+        }
+        pattern + last
+    };
+    for part in ["#", "#.*", "*.#", "#.a", "#.a.#.b", "*.#.*.#", "#.a.*", "#."] {
+        for last in ["b", "#", "*", "c.#"] {
+            let topic = topic(&[repeat(part, last)]);
+            let visits = |words: usize, word: &str| {
+                let mut routes = Routes::new();
+                found(&topic, &vec![word; words].join("."), &mut routes);
+                routes.scratch.visits
+            };
+            for word in ["a", "", "b", "*", "#"] {
+                for words in [16, 64, 128, 255] {
+                    let bound = words * topic.nodes.len();
+                    assert!(visits(words, word) <= bound, "{part} {last} {word} {words}");
+                }
+                let (half, whole) = (visits(512, word), visits(1_024, word));
+                assert!(whole <= 2 * half + topic.nodes.len() * topic.nodes.len(), "{part} {last} {word}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_key_of_255_empty_words_is_matched() {
+    let key = ".".repeat(254);
+    assert_eq!(words(key.as_bytes()).count(), 255);
+    let patterns = [vec!["*"; 127].join(".") + ".#", "#.a".to_owned(), "#.".to_owned(), ".#.".to_owned(), key.clone()];
+    assert_eq!(found(&topic(&patterns), &key, &mut Routes::new()), [0, 2, 3, 4]);
 }
 
 #[test]
