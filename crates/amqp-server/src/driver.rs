@@ -84,7 +84,9 @@ impl Driver {
         broker: &Arc<Broker>,
         shutdown: Shutdown,
     ) -> Self {
-        let session = ConnectionSession::new(broker, peer.ip());
+        // A socket that has no address any more is found to be lost as soon as it is read.
+        let local = stream.local_addr().unwrap_or(peer);
+        let session = ConnectionSession::accepted(broker, peer, local);
         let wire = Wire {
             connection: Connection::new(Arc::clone(&config.connection), clock::now()),
             mailbox: session.mailbox(),
@@ -189,7 +191,10 @@ impl Wire {
         let outcome = self.input.read(stream)?;
         let now = clock::now();
         match outcome {
-            Read::Bytes(count) => metrics::read(count),
+            Read::Bytes(count) => {
+                self.session.note_traffic(count, 0);
+                metrics::read(count);
+            }
             Read::End => self.is_ended = true,
         }
         self.connection.handle_bytes(now, &mut self.input.buffer);
@@ -246,6 +251,7 @@ impl Wire {
             }
         };
         if written > 0 {
+            self.session.note_traffic(0, written);
             metrics::written(written);
         }
         self.follow_back_pressure();

@@ -1,6 +1,9 @@
 //! What all connections of this node share: the way to the groups, the routing tables, the sessions.
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock, Weak},
+};
 
 use metadata::{ConnectionId, Event, Machine};
 use parking_lot::Mutex;
@@ -130,9 +133,9 @@ impl Broker {
     }
 
     /// A new connection's identity; mail for it goes to `mailbox` from now on.
-    pub(crate) fn connect(&self, mailbox: &Arc<Mailbox>) -> ConnectionId {
+    pub(crate) fn connect(&self, mailbox: &Arc<Mailbox>, peer: SocketAddr, local: SocketAddr) -> ConnectionId {
         let serial = self.registry.next_serial();
-        self.registry.connect(serial, Arc::clone(mailbox));
+        self.registry.connect(serial, Arc::clone(mailbox), peer, local);
         metrics::connection_opened();
         ConnectionId { node: self.config.node, serial }
     }

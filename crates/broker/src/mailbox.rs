@@ -6,10 +6,10 @@
 
 use parking_lot::Mutex;
 use replication::{ChunkReplies, SessionDelivery};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use types::{GroupId, SessionId};
 
-use crate::completion::Completion;
+use crate::{completion::Completion, listing};
 
 /// Where mail goes within a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +59,8 @@ pub(crate) enum Mail {
     AlarmChanged,
     /// What was exclusive to the connection is gone.
     Released,
+    /// An operator wants to know of this connection.
+    Describe(mpsc::Sender<Box<listing::Connection>>),
     /// An operator ends this connection.
     ForceClose(String),
 }

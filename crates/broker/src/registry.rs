@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -11,7 +12,7 @@ use std::{
 use parking_lot::{Mutex, RwLock};
 use replication::ChunkReplies;
 use tokio::sync::oneshot;
-use types::{ConsumerKey, NodeId, QueueId, SessionId};
+use types::{ConsumerKey, NodeId, QueueId, SessionId, ShortStr};
 
 use crate::{
     dead_letter::{Inbox, Input},
@@ -33,13 +34,29 @@ enum Recipient {
     Waiters(Vec<Option<oneshot::Sender<ChunkReplies>>>),
 }
 
+/// A connection of this node.
+#[derive(Debug)]
+pub(crate) struct Member {
+    /// Its number.
+    pub(crate) serial: u64,
+    /// Where the client is.
+    pub(crate) peer: SocketAddr,
+    /// Where it has connected to.
+    pub(crate) local: SocketAddr,
+    /// Who has logged in, once a virtual host is open.
+    pub(crate) user: Option<ShortStr>,
+    /// The virtual host that is open.
+    pub(crate) vhost: Option<ShortStr>,
+    mailbox: Arc<Mailbox>,
+}
+
 /// All sessions of this node.
 #[derive(Debug)]
 pub(crate) struct Registry {
     node: NodeId,
     next_serial: AtomicU64,
     shards: [Mutex<HashMap<u64, Recipient>>; SHARDS],
-    mailboxes: RwLock<HashMap<u64, Arc<Mailbox>>>,
+    connections: RwLock<HashMap<u64, Member>>,
     /// Consumers of queues in the memory of other nodes.
     watchers: Mutex<HashMap<QueueId, Vec<ConsumerKey>>>,
 }
@@ -51,7 +68,7 @@ impl Registry {
             node,
             next_serial: AtomicU64::new(serial_base),
             shards: Default::default(),
-            mailboxes: RwLock::default(),
+            connections: RwLock::default(),
             watchers: Mutex::default(),
         }
     }
@@ -169,26 +186,39 @@ impl Registry {
         }
     }
 
-    /// A connection is there; `id` is unique among this node's connections.
-    pub(crate) fn connect(&self, id: u64, mailbox: Arc<Mailbox>) {
-        self.mailboxes.write().insert(id, mailbox);
+    /// A connection is there; `serial` is unique among this node's connections.
+    pub(crate) fn connect(&self, serial: u64, mailbox: Arc<Mailbox>, peer: SocketAddr, local: SocketAddr) {
+        let member = Member { serial, peer, local, user: None, vhost: None, mailbox };
+        self.connections.write().insert(serial, member);
+    }
+
+    /// A connection has opened a virtual host.
+    pub(crate) fn opened(&self, serial: u64, user: &ShortStr, vhost: &ShortStr) {
+        if let Some(member) = self.connections.write().get_mut(&serial) {
+            (member.user, member.vhost) = (Some(user.clone()), Some(vhost.clone()));
+        }
     }
 
     /// A connection is over.
-    pub(crate) fn disconnect(&self, id: u64) {
-        self.mailboxes.write().remove(&id);
+    pub(crate) fn disconnect(&self, serial: u64) {
+        self.connections.write().remove(&serial);
     }
 
     /// Gives a mail to every connection.
     pub(crate) fn broadcast(&self, mail: impl Fn() -> Mail) {
-        for mailbox in self.mailboxes.read().values() {
-            mailbox.push(mail());
-        }
+        self.post_to(|_| true, mail);
+    }
+
+    /// Gives a mail to every connection that is meant; how many are.
+    pub(crate) fn post_to(&self, is_meant: impl Fn(&Member) -> bool, mail: impl Fn() -> Mail) -> usize {
+        let connections = self.connections.read();
+        let meant = connections.values().filter(|member| is_meant(member));
+        meant.map(|member| member.mailbox.push(mail())).count()
     }
 
     /// How many connections there are.
     pub(crate) fn connection_count(&self) -> usize {
-        self.mailboxes.read().len()
+        self.connections.read().len()
     }
 
     /// A number that no session and no connection of this node had before.

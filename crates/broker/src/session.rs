@@ -15,6 +15,7 @@ mod consumer;
 mod declare;
 mod delete;
 mod deliver;
+mod describe;
 mod exchange;
 mod expiration;
 mod get;
@@ -30,7 +31,11 @@ mod settle;
 mod shared;
 mod unsupported;
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use amqp_codec::ReplyCode;
 use amqp_connection::{Connection, Event};
@@ -60,14 +65,23 @@ pub struct ConnectionSession {
 }
 
 impl ConnectionSession {
-    /// The session of a client that has connected from that address.
+    /// The session of a client that has connected from that address, by other means than a socket.
     ///
     /// # Panics
     /// When the broker is not attached yet.
     pub fn new(broker: &Arc<Broker>, peer: IpAddr) -> Self {
+        let address = SocketAddr::new(peer, 0);
+        Self::accepted(broker, address, address)
+    }
+
+    /// The session of a client whose socket has these ends: the client's, and this node's.
+    ///
+    /// # Panics
+    /// When the broker is not attached yet.
+    pub fn accepted(broker: &Arc<Broker>, peer: SocketAddr, local: SocketAddr) -> Self {
         assert!(broker.is_attached(), "connections come after the broker is attached");
         ConnectionSession {
-            shared: Shared::new(broker, peer),
+            shared: Shared::new(broker, peer, local),
             channels: BTreeMap::new(),
             lingering: Vec::new(),
             mails: Vec::new(),
@@ -151,6 +165,13 @@ impl ConnectionSession {
             && self.shared.backlog_bytes < config.backlog_bytes_max
     }
 
+    /// Bytes came from the client, or went to it; for those who ask.
+    pub fn note_traffic(&mut self, received: usize, sent: usize) {
+        let count = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.shared.received_bytes += count(received);
+        self.shared.sent_bytes += count(sent);
+    }
+
     /// Bytes of what was submitted and is not answered.
     pub fn publish_bytes_in_flight(&self) -> usize {
         self.shared.in_flight_bytes
@@ -189,6 +210,12 @@ impl ConnectionSession {
             Mail::AlarmChanged => self.shared.follow_alarm(conn),
             Mail::ForceClose(reason) => conn.close(ReplyCode::ConnectionForced, &reason),
             Mail::Released => conn.release(),
+            // Whoever asks makes room for every answer, and may have gone.
+            Mail::Describe(asker) => {
+                if let Some(description) = self.describe(conn) {
+                    asker.try_send(Box::new(description)).ok();
+                }
+            }
         }
     }
 

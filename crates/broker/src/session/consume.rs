@@ -10,6 +10,7 @@ use types::{FieldTable, ShortStr};
 use super::{
     channel::{Caller, Channel},
     consumer::{Consumer, CreditWindow, ahead},
+    describe::encoded,
     operation::{Detaching, Place, Step, no_queue_or, refused},
     shared::{Context, Shared},
     unsupported,
@@ -60,6 +61,8 @@ impl Channel {
             queue: place.queue,
             group: place.group,
             no_ack: consume.no_ack,
+            exclusive: consume.exclusive,
+            arguments: encoded(&consume.arguments),
             auto_delete,
             is_active: false,
             last_seq: 0,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use bytes::Bytes;
 use replication::DeliveredRecord;
 use types::{GroupId, QueueId, ShortStr};
 
@@ -27,6 +28,10 @@ pub(crate) struct Consumer {
     pub(crate) group: GroupId,
     /// Deliveries are settled as they are made.
     pub(crate) no_ack: bool,
+    /// It has the queue for itself.
+    pub(crate) exclusive: bool,
+    /// As it was declared, encoded.
+    pub(crate) arguments: Bytes,
     /// The queue goes with its last consumer.
     pub(crate) auto_delete: bool,
     /// Whether the client knows that it has begun.

@@ -7,7 +7,10 @@ use metadata::HashAlgorithm;
 use tracing::{debug, info};
 use types::{FieldTable, ShortStr};
 
-use super::shared::{Shared, User};
+use super::{
+    describe::encoded,
+    shared::{Shared, User},
+};
 use crate::{failure::Failure, metrics};
 
 impl Shared {
@@ -26,6 +29,8 @@ impl Shared {
             Ok(user) => {
                 debug!(user = %user.name, connection = self.id.serial, connection_name = who, "login");
                 self.user = Some(user);
+                self.mechanism = mechanism.compact();
+                self.client_properties = encoded(client_properties);
                 conn.login_ok();
             }
             Err(why) => {
@@ -46,7 +51,7 @@ impl Shared {
         let Some(user) = user.filter(|_| is_right) else {
             return Err(format!("user '{name}' is not known, or the password is wrong"));
         };
-        if !self.broker.config().loopback_users.allows(name.as_bytes(), self.peer) {
+        if !self.broker.config().loopback_users.allows(name.as_bytes(), self.peer.ip()) {
             return Err(format!("user '{name}' can only connect via localhost"));
         }
         Ok(User { name: user.name.clone(), is_impersonator: user.has_tag("impersonator") })
@@ -57,6 +62,8 @@ impl Shared {
         match self.check_vhost(vhost) {
             Ok(()) => {
                 self.vhost = vhost.compact();
+                self.is_open = true;
+                self.broker.registry().opened(self.id.serial, &self.user_name(), &self.vhost);
                 conn.open_ok();
             }
             Err(failure) => {

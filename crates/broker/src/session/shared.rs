@@ -1,12 +1,14 @@
 //! What all channels of one connection share.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use amqp_connection::Connection;
 use auth::{Access, Grants, Kind, text};
+use bytes::Bytes;
 use metadata::ConnectionId;
+use replication::clock;
 use routing::Routes;
-use types::ShortStr;
+use types::{ShortStr, Timestamp};
 
 use super::route::TablesVersion;
 use crate::{broker::Broker, failure::Failure, mailbox::Mailbox, metrics::Tally};
@@ -21,11 +23,25 @@ pub(crate) struct Shared {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) id: ConnectionId,
     /// From where the client has connected.
-    pub(crate) peer: IpAddr,
+    pub(crate) peer: SocketAddr,
+    /// Where it has connected to.
+    pub(crate) local: SocketAddr,
+    /// When.
+    pub(crate) connected_at: Timestamp,
+    /// How it has logged in.
+    pub(crate) mechanism: ShortStr,
+    /// What it says of itself, encoded.
+    pub(crate) client_properties: Bytes,
+    /// What has come from it. Unit: bytes.
+    pub(crate) received_bytes: u64,
+    /// What it was sent. Unit: bytes.
+    pub(crate) sent_bytes: u64,
     /// Who logged in.
     pub(crate) user: Option<User>,
     /// The virtual host that was opened.
     pub(crate) vhost: ShortStr,
+    /// Whether it was opened.
+    pub(crate) is_open: bool,
     /// Bytes of chunks that are submitted and not answered.
     pub(crate) in_flight_bytes: usize,
     /// Bytes of events that wait behind methods that are not answered.
@@ -71,15 +87,22 @@ impl Context<'_> {
 }
 
 impl Shared {
-    pub(crate) fn new(broker: &Arc<Broker>, peer: IpAddr) -> Self {
+    pub(crate) fn new(broker: &Arc<Broker>, peer: SocketAddr, local: SocketAddr) -> Self {
         let mailbox = Arc::new(Mailbox::default());
         Shared {
-            id: broker.connect(&mailbox),
+            id: broker.connect(&mailbox, peer, local),
             broker: Arc::clone(broker),
             mailbox,
             peer,
+            local,
+            connected_at: clock::now(),
+            mechanism: ShortStr::EMPTY,
+            client_properties: Bytes::new(),
+            received_bytes: 0,
+            sent_bytes: 0,
             user: None,
             vhost: ShortStr::EMPTY,
+            is_open: false,
             in_flight_bytes: 0,
             backlog_bytes: 0,
             dirty: Vec::new(),

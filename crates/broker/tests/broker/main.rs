@@ -13,6 +13,7 @@ mod failover;
 mod fake;
 mod get;
 mod lifetimes;
+mod listing;
 mod order;
 mod publish;
 mod qos;
