@@ -8,7 +8,8 @@ use std::{
     },
 };
 
-use auth::{Grants, PatternCache};
+use auth::{Grants, PatternCache, TopicContext, TopicGrants};
+use metadata::TopicPermissions;
 use parking_lot::Mutex;
 use types::ShortStr;
 
@@ -33,6 +34,11 @@ impl AccessTable {
     pub(crate) fn changed(&self) {
         self.compiled.lock().clear();
         self.version.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// What that user may do with the routing keys of an exchange. Only regular expressions are kept: routes are, by who asks.
+    pub(crate) fn topic_grants(&self, who: &TopicContext<'_>, permissions: &TopicPermissions) -> TopicGrants {
+        TopicGrants::new(&self.patterns, who, &permissions.write, &permissions.read)
     }
 
     /// What the user may do in the vhost; `None`: nothing.

@@ -172,6 +172,17 @@ impl Broker {
         }
     }
 
+    /// Connections end with their user and with their virtual host.
+    fn close_orphans(&self, events: &[Event]) {
+        for event in events {
+            if let Event::UserDeleted { user } = event {
+                self.close_connections_of_user(user, &format!("user '{user}' is deleted"));
+            } else if let Event::VhostDeleted { vhost } = event {
+                self.close_connections_of_vhost(vhost, &format!("vhost '{vhost}' is deleted"));
+            }
+        }
+    }
+
     fn create_local_queues(&self, machine: &Machine) {
         let here = GroupId::local(self.config.node);
         let of_this_start = machine.queues_in_group(here).filter(|queue| queue.home == self.config.home());
@@ -224,6 +235,7 @@ impl MetadataObserver for Broker {
             self.access.changed();
         }
         self.follow_local_queues(events);
+        self.close_orphans(events);
         self.dead_letters.topology_changed();
     }
 

@@ -2,7 +2,7 @@
 
 use auth::LoopbackUsers;
 use metadata::Home;
-use types::NodeId;
+use types::{NodeId, ShortStr};
 
 /// Settings of the broker; those of the protocol itself are in [`amqp_connection::Config`].
 #[derive(Clone, Debug)]
@@ -21,6 +21,12 @@ pub struct Config {
     /// How much a channel may have sent behind a method that is not answered yet, before its connection's socket is not read
     /// any more. Unit: bytes.
     pub backlog_bytes_max: usize,
+    /// What the node is called where operators see it.
+    pub node_name: ShortStr,
+    /// Most connections of this node; `None`: no limit.
+    pub connections_max: Option<u64>,
+    /// Most channels of this node; `None`: no limit.
+    pub channels_max: Option<u64>,
     /// Most consumers of a channel; zero means no limit.
     pub consumers_per_channel_max: usize,
     /// How long a consumer may hold a message where neither it nor its queue says so; `None`: for ever. Unit: milliseconds.
@@ -37,6 +43,9 @@ impl Config {
             loopback_users: LoopbackUsers::default(),
             in_flight_bytes_max: 8 * 1024 * 1024,
             backlog_bytes_max: 1024 * 1024,
+            node_name: ShortStr::truncated(&format!("quorate@{node}")),
+            connections_max: None,
+            channels_max: None,
             consumers_per_channel_max: 0,
             consumer_timeout_ms: None,
         }

@@ -13,6 +13,7 @@ mod completion;
 mod config;
 mod dead_letter;
 mod failure;
+mod limits;
 pub mod listing;
 mod mailbox;
 pub mod metrics;

@@ -8,7 +8,7 @@ use std::{net::SocketAddr, time::Duration};
 use tokio::{sync::mpsc, time::Instant};
 use types::{FieldTable, NodeId, QueueId, ShortStr, Timestamp};
 
-use crate::{Broker, mailbox::Mail};
+use crate::{Broker, mailbox::Mail, registry::Member};
 
 /// How long connections may take to describe themselves. Those that do not (they wait for their end) are left out.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -82,6 +82,10 @@ pub struct Channel {
     pub unconfirmed: u64,
     /// Whether it is in confirm mode.
     pub confirm: bool,
+    /// Whether it is transactional.
+    pub transactional: bool,
+    /// Deliveries that the client has settled in a transaction that is not committed.
+    pub uncommitted_acks: u64,
     /// Its consumers, in the order in which they came.
     pub consumers: Vec<Consumer>,
 }
@@ -173,8 +177,7 @@ impl Broker {
         self.force_close(reason, |member| member.vhost.as_ref() == Some(vhost))
     }
 
-    fn force_close(&self, reason: &str, is_meant: impl Fn(&crate::registry::Member) -> bool) -> usize {
-        let text = format!("broker forced connection closure with reason '{reason}'");
-        self.registry().post_to(is_meant, || Mail::ForceClose(text.clone()))
+    fn force_close(&self, reason: &str, is_meant: impl Fn(&Member) -> bool) -> usize {
+        self.registry().post_to(is_meant, || Mail::ForceClose(reason.to_owned()))
     }
 }

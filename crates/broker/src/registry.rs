@@ -47,6 +47,8 @@ pub(crate) struct Member {
     pub(crate) user: Option<ShortStr>,
     /// The virtual host that is open.
     pub(crate) vhost: Option<ShortStr>,
+    /// How many channels are open.
+    pub(crate) channels: AtomicU64,
     mailbox: Arc<Mailbox>,
 }
 
@@ -188,7 +190,7 @@ impl Registry {
 
     /// A connection is there; `serial` is unique among this node's connections.
     pub(crate) fn connect(&self, serial: u64, mailbox: Arc<Mailbox>, peer: SocketAddr, local: SocketAddr) {
-        let member = Member { serial, peer, local, user: None, vhost: None, mailbox };
+        let member = Member { serial, peer, local, user: None, vhost: None, channels: AtomicU64::new(0), mailbox };
         self.connections.write().insert(serial, member);
     }
 
@@ -214,6 +216,33 @@ impl Registry {
         let connections = self.connections.read();
         let meant = connections.values().filter(|member| is_meant(member));
         meant.map(|member| member.mailbox.push(mail())).count()
+    }
+
+    /// A connection has opened a channel.
+    pub(crate) fn channel_opened(&self, serial: u64) {
+        if let Some(member) = self.connections.read().get(&serial) {
+            member.channels.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A channel of a connection is over.
+    pub(crate) fn channel_closed(&self, serial: u64) {
+        if let Some(member) = self.connections.read().get(&serial) {
+            member.channels.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many connections are meant.
+    pub(crate) fn count(&self, is_meant: impl Fn(&Member) -> bool) -> u64 {
+        let count = self.connections.read().values().filter(|member| is_meant(member)).count();
+        u64::try_from(count).unwrap_or(u64::MAX)
+    }
+
+    /// How many channels the connections have that are meant.
+    pub(crate) fn count_channels(&self, is_meant: impl Fn(&Member) -> bool) -> u64 {
+        let connections = self.connections.read();
+        let meant = connections.values().filter(|member| is_meant(member));
+        meant.map(|member| member.channels.load(Ordering::Relaxed)).sum()
     }
 
     /// How many connections there are.

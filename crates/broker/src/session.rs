@@ -39,11 +39,12 @@ use std::{
 
 use amqp_codec::ReplyCode;
 use amqp_connection::{Connection, Event};
-use types::GroupId;
+use types::{GroupId, ShortStr};
 
+pub(crate) use self::shared::Shared;
 use self::{
     channel::{Caller, Channel},
-    shared::{Context, Shared},
+    shared::Context,
 };
 use crate::{
     broker::Broker,
@@ -108,9 +109,8 @@ impl ConnectionSession {
             // No mechanism asks back.
             Event::LoginResponse { .. } => conn.login_refused(),
             Event::Open { vhost } => self.shared.open(conn, &vhost),
-            // As with RabbitMQ's own users, whose rights do not depend on a secret that may expire.
-            Event::UpdateSecret { .. } => conn.update_secret_ok(),
-            Event::ChannelOpened { channel } => self.open_channel(channel),
+            Event::UpdateSecret { reason, .. } => self.update_secret(conn, &reason),
+            Event::ChannelOpened { channel } => self.open_channel(conn, channel),
             Event::ChannelClosed { channel } => self.close_channel(channel),
             Event::Closed => self.close(conn),
             Event::Method { channel, .. }
@@ -227,7 +227,23 @@ impl ConnectionSession {
         }
     }
 
-    fn open_channel(&mut self, number: u16) {
+    fn update_secret(&mut self, conn: &mut Connection, reason: &ShortStr) {
+        if !self.shared.update_secret(conn, reason) {
+            return;
+        }
+        for channel in self.channels.values_mut() {
+            channel.recheck_consumers(&mut Context { shared: &mut self.shared, conn });
+        }
+        conn.update_secret_ok();
+    }
+
+    fn open_channel(&mut self, conn: &mut Connection, number: u16) {
+        if let Err(failure) = self.shared.check_channel_limits() {
+            metrics::client_error();
+            conn.hard_error(failure.code, &failure.text, 0, 0);
+            return;
+        }
+        self.shared.broker.registry().channel_opened(self.shared.id.serial);
         let session = self.shared.broker.registry().open(Arc::clone(&self.shared.mailbox), number);
         self.channels.insert(number, Channel::new(number, session));
         metrics::channel_opened();
@@ -235,6 +251,7 @@ impl ConnectionSession {
 
     fn close_channel(&mut self, number: u16) {
         let Some(mut channel) = self.channels.remove(&number) else { return };
+        self.shared.broker.registry().channel_closed(self.shared.id.serial);
         channel.hang_up();
         if channel.is_idle() {
             channel.end(&mut self.shared);

@@ -3,6 +3,7 @@
 use amqp_codec::methods::{Method, exchange, queue};
 use auth::{Access, Kind};
 use metadata::{Bind, Command, Target as Destination, Unbind};
+use routing::ExchangeKind;
 use types::{FieldTable, ShortStr};
 
 use super::{
@@ -141,5 +142,11 @@ fn check_rights(cx: &mut Context<'_>, asked: &Asked) -> Result<(), Failure> {
         }
     }
     refuse_default(&asked.source)?;
-    cx.shared.check(Access::Read, Kind::Exchange, &asked.source)
+    cx.shared.check(Access::Read, Kind::Exchange, &asked.source)?;
+    let (vhost, source) = (cx.shared.vhost.as_bytes(), asked.source.as_bytes());
+    let kind = cx.shared.broker.tables().read().exchange(vhost, source).map(|info| info.kind);
+    match kind {
+        Some(ExchangeKind::Topic) => cx.shared.check_topic(Access::Read, &asked.source, &asked.routing_key),
+        Some(_) | None => Ok(()),
+    }
 }

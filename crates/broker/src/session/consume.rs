@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use amqp_codec::methods::{Method, basic};
 use auth::{Access, Kind};
-use queue::{ConsumerOptions, Refusal, Reply};
+use queue::{Command, ConsumerOptions, Refusal, Reply};
 use types::{FieldTable, ShortStr};
 
 use super::{
@@ -148,6 +148,26 @@ impl Channel {
         if was_active && self.is_open && !self.has_failed {
             cx.conn.cancel_consumer(self.number, &tag);
         }
+    }
+
+    /// The user's rights have changed: consumers of queues that may not be read any more end.
+    pub(crate) fn recheck_consumers(&mut self, cx: &mut Context<'_>) {
+        let consumers: Vec<_> = self.consumers.iter().map(|(number, consumer)| (number, consumer.queue)).collect();
+        for (number, queue) in consumers {
+            let machine = cx.shared.broker.metadata().read();
+            let name = machine.queue_by_id(queue).map(|queue| queue.name.clone());
+            drop(machine);
+            if name.is_some_and(|name| !cx.shared.may_read(&name)) {
+                self.revoke(cx, number);
+            }
+        }
+    }
+
+    fn revoke(&mut self, cx: &mut Context<'_>, number: u32) {
+        let Some(consumer) = self.consumers.get(number) else { return };
+        let (queue, group) = (consumer.queue, consumer.group);
+        self.cancelled(cx, number);
+        self.chunk(cx.shared, group).push(Command::Detach { queue, number });
     }
 
     /// Takes a consumer out; whether its queue goes with its last consumer.

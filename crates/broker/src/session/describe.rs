@@ -56,6 +56,8 @@ impl Channel {
             unacknowledged: stats.unacknowledged,
             unconfirmed: stats.unconfirmed,
             confirm: stats.confirm,
+            transactional: stats.transactional,
+            uncommitted_acks: stats.uncommitted_acks,
             consumers: self.consumers.iter().map(|(_, consumer)| consumer.describe(shared)).collect(),
         })
     }

@@ -54,7 +54,7 @@ impl Shared {
         if !self.broker.config().loopback_users.allows(name.as_bytes(), self.peer.ip()) {
             return Err(format!("user '{name}' can only connect via localhost"));
         }
-        Ok(User { name: user.name.clone(), is_impersonator: user.has_tag("impersonator") })
+        Ok(User::of(user))
     }
 
     /// `connection.open`
@@ -74,11 +74,48 @@ impl Shared {
         }
     }
 
-    fn check_vhost(&self, vhost: &ShortStr) -> Result<(), Failure> {
-        let machine = self.broker.metadata().read();
-        if machine.vhost(vhost.as_bytes()).is_none() {
-            return Err(Failure::not_allowed(format!("vhost {vhost} not found")));
+    /// `connection.update-secret`: what the user may do is looked up anew. As with RabbitMQ's own users the secret itself is
+    /// not: it was only needed to log in. Whether the connection goes on.
+    pub(crate) fn update_secret(&mut self, conn: &mut Connection, reason: &ShortStr) -> bool {
+        let name = self.user_name();
+        let user = {
+            let machine = self.broker.metadata().read();
+            machine.user(name.as_bytes()).map(|user| User::of(user))
+        };
+        let Some(user) = user else {
+            info!(user = %name, connection = self.id.serial, "new secret refused: the user is gone");
+            metrics::client_error();
+            conn.update_secret_refused();
+            return false;
+        };
+        self.user = Some(user);
+        self.forget_grants();
+        let vhost = self.vhost.clone();
+        if let Err(failure) = self.check_vhost_access(&vhost) {
+            metrics::client_error();
+            let update = amqp_codec::methods::connection::UpdateSecret::INFO;
+            conn.hard_error(failure.code, &failure.text, update.class_id, update.method_id);
+            return false;
         }
+        info!(user = %name, connection = self.id.serial, %reason, "secret updated");
+        true
+    }
+
+    fn check_vhost(&self, vhost: &ShortStr) -> Result<(), Failure> {
+        self.check_node_limit()?;
+        {
+            let machine = self.broker.metadata().read();
+            let Some(found) = machine.vhost(vhost.as_bytes()) else {
+                return Err(Failure::not_allowed(format!("vhost {vhost} not found")));
+            };
+            self.check_vhost_limit(found)?;
+            self.check_user_limit(&machine)?;
+        }
+        self.check_vhost_access(vhost)
+    }
+
+    fn check_vhost_access(&self, vhost: &ShortStr) -> Result<(), Failure> {
+        let machine = self.broker.metadata().read();
         let user = self.user_name();
         match machine.permissions(user.as_bytes(), vhost.as_bytes()) {
             Some(_) => Ok(()),

@@ -6,7 +6,7 @@ use amqp_codec::{ReplyCode, properties::PropertiesView};
 use amqp_connection::Publish;
 use auth::{Access, Kind};
 use bytes::Bytes;
-use routing::{Message, Properties, RouteOutcome};
+use routing::{ExchangeKind, Message, Properties, RouteOutcome};
 use types::{FieldTable, FieldValue, RecordParts, SeqRange, ShortStr};
 
 use super::{
@@ -98,13 +98,20 @@ impl Channel {
         let outcome = table.route(vhost, exchange, &message, &mut shared.routes);
         drop(table);
         let named = || failure::exchange(&publish.exchange, &shared.vhost);
+        let mut is_topic = false;
         let cacheable = match outcome {
             RouteOutcome::NoSuchExchange => return Err(Failure::not_found(named())),
             RouteOutcome::Routed(routed) if routed.exchange.internal => {
                 return Err(Failure::access_refused(format!("cannot publish to internal {}", named())));
             }
-            RouteOutcome::Routed(routed) => routed.cacheable,
+            RouteOutcome::Routed(routed) => {
+                is_topic = routed.exchange.kind == ExchangeKind::Topic;
+                routed.cacheable
+            }
         };
+        if is_topic {
+            shared.check_topic(Access::Write, &publish.exchange, &publish.routing_key)?;
+        }
         let route = Route::new(shared.routes.queues().iter().map(|target| (target.queue, target.group)));
         if !cacheable {
             return Ok(self.uncached(route));

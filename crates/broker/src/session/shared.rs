@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use amqp_connection::Connection;
-use auth::{Access, Grants, Kind, text};
+use auth::{Access, Grants, Kind, TopicContext, text};
 use bytes::Bytes;
 use metadata::ConnectionId;
 use replication::clock;
@@ -67,6 +67,13 @@ pub(crate) struct User {
     pub(crate) name: ShortStr,
     /// May set any `user_id` in its messages.
     pub(crate) is_impersonator: bool,
+}
+
+impl User {
+    /// As metadata has them.
+    pub(crate) fn of(user: &metadata::User) -> Self {
+        User { name: user.name.clone(), is_impersonator: user.has_tag("impersonator") }
+    }
 }
 
 /// What the handlers of a channel act on, beside the channel.
@@ -135,6 +142,29 @@ impl Shared {
             return Ok(());
         }
         self.check(Access::Configure, kind, name)
+    }
+
+    /// Refuses with 403 unless the user may use that routing key with that topic exchange.
+    pub(crate) fn check_topic(&self, access: Access, exchange: &ShortStr, key: &ShortStr) -> Result<(), Failure> {
+        let user = self.user_name();
+        let machine = self.broker.metadata().read();
+        let permissions = machine.topic_permissions(user.as_bytes(), self.vhost.as_bytes(), exchange.as_bytes());
+        let Some(permissions) = permissions else { return Ok(()) };
+        let who = TopicContext { username: user.as_bytes(), vhost: self.vhost.as_bytes(), client_id: None };
+        if self.broker.access().topic_grants(&who, permissions).allows(access, key.as_bytes()) {
+            return Ok(());
+        }
+        Err(Failure::access_refused(text::topic_refused(access, key.as_bytes(), exchange, &self.vhost, &user)))
+    }
+
+    /// Whether the user may read from the queue.
+    pub(crate) fn may_read(&mut self, queue: &ShortStr) -> bool {
+        self.allows(Access::Read, Kind::Queue, queue)
+    }
+
+    /// What the user may do is looked up anew.
+    pub(crate) fn forget_grants(&mut self) {
+        self.grants = None;
     }
 
     fn allows(&mut self, access: Access, kind: Kind, name: &ShortStr) -> bool {

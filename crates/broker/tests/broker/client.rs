@@ -319,6 +319,7 @@ expected! {
     ConnectionOpenOk => connection::OpenOk,
     ConnectionClose => connection::Close,
     ConnectionCloseOk => connection::CloseOk,
+    ConnectionUpdateSecretOk => connection::UpdateSecretOk,
     ConnectionBlocked => connection::Blocked,
     ConnectionUnblocked => connection::Unblocked,
     ChannelOpenOk => channel::OpenOk,

@@ -1,0 +1,113 @@
+//! Limits of connections and channels, and what ends with its user and its virtual host.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
+
+use amqp_codec::{
+    ReplyCode,
+    methods::{channel, connection},
+};
+use broker::Broker;
+use metadata::{Command, SetUserLimit, SetVhostLimit, UserLimit, VhostLimit};
+
+use crate::{
+    client::{Client, short},
+    fake::Fake,
+};
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+fn limit_vhost(fake: &Fake, value: i64) {
+    let (vhost, limit) = (short("/"), VhostLimit::MaxConnections);
+    fake.change(Command::SetVhostLimit(SetVhostLimit { vhost, limit, value: Some(value) }));
+}
+
+fn limit_user(fake: &Fake, limit: UserLimit, value: i64) {
+    fake.change(Command::SetUserLimit(SetUserLimit { user: short("guest"), limit, value: Some(value) }));
+}
+
+async fn expect_refused(broker: &Arc<Broker>, text: &str) {
+    let mut client = Client::log_in(broker, "guest", "guest", LOOPBACK).await;
+    client.send(0, connection::Open { virtual_host: short("/") });
+    client.expect_connection_error(ReplyCode::NotAllowed, text).await;
+}
+
+#[tokio::test]
+async fn the_node_has_as_many_connections_as_it_may() {
+    let (_fake, broker) = Fake::start_with(|config| config.connections_max = Some(1));
+    let client = Client::connect(&broker).await;
+    expect_refused(&broker, "connection refused: node connection limit (1) is reached").await;
+    drop(client);
+    Client::connect(&broker).await;
+}
+
+#[tokio::test]
+async fn a_vhost_has_as_many_connections_as_it_may() {
+    let (fake, broker) = Fake::start();
+    limit_vhost(&fake, 1);
+    let client = Client::connect(&broker).await;
+    expect_refused(&broker, "access to vhost '/' refused for user 'guest': connection limit (1) is reached").await;
+    drop(client);
+    Client::connect(&broker).await;
+    limit_vhost(&fake, 0);
+    expect_refused(&broker, "access to vhost '/' refused for user 'guest': connection limit (0) is reached").await;
+    limit_vhost(&fake, -1);
+    Client::connect(&broker).await;
+}
+
+#[tokio::test]
+async fn a_user_has_as_many_connections_as_it_may() {
+    let (fake, broker) = Fake::start();
+    limit_user(&fake, UserLimit::MaxConnections, 1);
+    let _client = Client::connect(&broker).await;
+    expect_refused(&broker, "connection refused for user 'guest': user connection limit (1) is reached").await;
+}
+
+#[tokio::test]
+async fn a_user_has_as_many_channels_as_it_may() {
+    let (fake, broker) = Fake::start();
+    limit_user(&fake, UserLimit::MaxChannels, 2);
+    let mut one = Client::connect(&broker).await;
+    one.open_channel(2).await;
+    one.send(2, channel::Close::default());
+    one.expect::<channel::CloseOk>().await;
+    let _other = Client::connect(&broker).await;
+    one.send(2, channel::Open {});
+    let text = "number of channels opened for user 'guest' has reached the maximum allowed user limit of (2)";
+    let heard = one.heard_so_far().await;
+    let Some(amqp_codec::Method::ConnectionClose(close)) = heard.last().map(|heard| heard.method.clone()) else {
+        panic!("{heard:?}")
+    };
+    assert_eq!(close.reply_text, ReplyCode::NotAllowed.reply_text(text));
+}
+
+#[tokio::test]
+async fn the_node_has_as_many_channels_as_it_may() {
+    let (_fake, broker) = Fake::start_with(|config| config.channels_max = Some(1));
+    let mut client = Client::connect(&broker).await;
+    client.send(2, channel::Open {});
+    let text = "number of channels opened on node 'quorate@1' has reached the maximum allowed limit of (1)";
+    let heard = client.heard_so_far().await;
+    let Some(amqp_codec::Method::ConnectionClose(close)) = heard.last().map(|heard| heard.method.clone()) else {
+        panic!("{heard:?}")
+    };
+    assert_eq!(close.reply_text, ReplyCode::NotAllowed.reply_text(text));
+}
+
+#[tokio::test]
+async fn connections_end_with_their_user() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    fake.change(Command::DeleteUser { user: short("guest") });
+    client.expect_connection_error(ReplyCode::ConnectionForced, "user 'guest' is deleted").await;
+}
+
+#[tokio::test]
+async fn connections_end_with_their_vhost() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    fake.change(Command::DeleteVhost { vhost: short("/") });
+    client.expect_connection_error(ReplyCode::ConnectionForced, "vhost '/' is deleted").await;
+}
