@@ -19,6 +19,7 @@ mod mailbox;
 pub mod metrics;
 mod names;
 mod placement;
+mod properties;
 mod registry;
 mod session;
 mod tables;

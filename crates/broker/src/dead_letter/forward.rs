@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use metadata::Machine;
 use queue::{Command, DeadLetter, DeadLetterSource, Enqueue, EnqueueOptions, EnqueueRun};
 use replication::{ChunkReplies, DeadLetterBatch};
-use routing::{RouteOutcome, Routes, Table};
+use routing::{Message, RouteOutcome, Routes, Table};
 use tokio::time::Instant;
 use tracing::{debug, error};
 use types::{Blob, BlobBuilder, GroupId, MessageRecord, QueueId, RecordParts, SeqRange, SessionId, ShortStr};
@@ -17,7 +18,7 @@ use super::{
     retry::Retries,
     settings::Settings,
 };
-use crate::{broker::Broker, metrics, session::ranges};
+use crate::{broker::Broker, metrics, properties::RawProperties, session::ranges};
 
 /// A chunk that has grown beyond this is complete. As much as a group takes into one log entry. Unit: bytes.
 const CHUNK_BYTES: usize = 1024 * 1024;
@@ -123,19 +124,21 @@ impl Worker {
         rewritten: &Rewritten,
     ) -> Targets {
         let mut targets = Targets::new();
-        for key in &rewritten.routing_keys {
-            let (vhost, exchange) = (settings.vhost.as_bytes(), settings.exchange.as_bytes());
-            let headers = || Some(rewritten.headers.clone());
-            match table.route(vhost, exchange, key.as_bytes(), headers, &mut self.routes) {
-                RouteOutcome::NoSuchExchange => return targets,
-                RouteOutcome::Routed => {}
-            }
-            for target in self.routes.queues() {
-                let queues = targets.entry(target.group).or_default();
-                if !queues.contains(&target.queue) {
-                    queues.push(target.queue);
-                }
-            }
+        let keys: Vec<Bytes> =
+            rewritten.routing_keys.iter().map(|key| Bytes::copy_from_slice(key.as_bytes())).collect();
+        let Some((first, more_keys)) = keys.split_first() else { return targets };
+        let message = Message {
+            more_keys,
+            properties: &RawProperties(&rewritten.properties),
+            random: rand::random(),
+            ..Message::with_key(first)
+        };
+        match table.route(settings.vhost.as_bytes(), settings.exchange.as_bytes(), &message, &mut self.routes) {
+            RouteOutcome::NoSuchExchange => return targets,
+            RouteOutcome::Routed(_) => {}
+        }
+        for target in self.routes.queues() {
+            targets.entry(target.group).or_default().push(target.queue);
         }
         if letter.reason != queue::DeathReason::Rejected {
             for queues in targets.values_mut() {

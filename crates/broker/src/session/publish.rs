@@ -5,9 +5,8 @@ use std::sync::Arc;
 use amqp_codec::{ReplyCode, properties::PropertiesView};
 use amqp_connection::Publish;
 use auth::{Access, Kind};
-use bytes::Bytes;
-use routing::{ExchangeKind, Message, Properties, RouteOutcome};
-use types::{FieldTable, FieldValue, RecordParts, SeqRange, ShortStr};
+use routing::{ExchangeKind, Message, RouteOutcome};
+use types::{RecordParts, SeqRange};
 
 use super::{
     channel::Channel,
@@ -15,7 +14,10 @@ use super::{
     route::Route,
     shared::{Context, Shared},
 };
-use crate::failure::{self, Failure};
+use crate::{
+    failure::{self, Failure},
+    properties::RawProperties,
+};
 
 /// Bits of the property flags (AMQP 0-9-1 §4.2.6.1) whose properties are looked at.
 const EXPIRATION_OR_REPLY_TO: u8 = 0x03; // of the first byte
@@ -88,7 +90,7 @@ impl Channel {
         shared.check(Access::Write, Kind::Exchange, &publish.exchange)?;
         let groups = shared.broker.groups();
         let message = Message {
-            properties: &Raw(&publish.properties),
+            properties: &RawProperties(&publish.properties),
             random: rand::random(),
             is_local: &|queue| groups.is_leader(queue.group),
             ..Message::with_key(publish.routing_key.as_bytes())
@@ -98,16 +100,12 @@ impl Channel {
         let outcome = table.route(vhost, exchange, &message, &mut shared.routes);
         drop(table);
         let named = || failure::exchange(&publish.exchange, &shared.vhost);
-        let mut is_topic = false;
-        let cacheable = match outcome {
+        let (is_topic, cacheable) = match outcome {
             RouteOutcome::NoSuchExchange => return Err(Failure::not_found(named())),
             RouteOutcome::Routed(routed) if routed.exchange.internal => {
                 return Err(Failure::access_refused(format!("cannot publish to internal {}", named())));
             }
-            RouteOutcome::Routed(routed) => {
-                is_topic = routed.exchange.kind == ExchangeKind::Topic;
-                routed.cacheable
-            }
+            RouteOutcome::Routed(routed) => (routed.exchange.kind == ExchangeKind::Topic, routed.cacheable),
         };
         if is_topic {
             shared.check_topic(Access::Write, &publish.exchange, &publish.routing_key)?;
@@ -131,37 +129,6 @@ impl Channel {
                 route
             }
         }
-    }
-}
-
-/// The properties as they came, read when routing asks. What cannot be read is not there.
-struct Raw<'a>(&'a Bytes);
-
-impl Raw<'_> {
-    fn view(&self) -> Option<PropertiesView<'_>> {
-        PropertiesView::new(self.0).ok()
-    }
-}
-
-impl Properties for Raw<'_> {
-    fn headers(&self) -> Option<FieldTable> {
-        self.view()?.headers().ok().flatten()
-    }
-
-    fn header(&self, name: &[u8]) -> Option<FieldValue> {
-        self.view()?.header(name).ok().flatten()
-    }
-
-    fn message_id(&self) -> Option<ShortStr> {
-        self.view()?.message_id()
-    }
-
-    fn correlation_id(&self) -> Option<ShortStr> {
-        self.view()?.correlation_id()
-    }
-
-    fn timestamp(&self) -> Option<u64> {
-        self.view()?.timestamp()
     }
 }
 
