@@ -23,8 +23,6 @@ const LAST: [ShortStr; 3] = [
 pub(crate) struct Rewritten {
     /// Its properties.
     pub(crate) properties: Bytes,
-    /// Its headers, for routing.
-    pub(crate) headers: FieldTable,
     /// Its priority.
     pub(crate) priority: Option<u8>,
     /// Its routing keys; the first is shown to consumers.
@@ -72,8 +70,7 @@ pub(crate) fn rewrite(
     };
     properties.headers = Some(headers);
     let raw = properties.to_bytes();
-    let headers = properties.headers.unwrap_or_default();
-    Some(Rewritten { properties: raw, headers, priority: properties.priority, routing_keys, deaths: summary })
+    Some(Rewritten { properties: raw, priority: properties.priority, routing_keys, deaths: summary })
 }
 
 impl Rewritten {
