@@ -1,8 +1,9 @@
 //! Exchanges and bindings as a routing table: a message's exchange and key in, queues out.
 //!
 //! Architecture invariant: knows nothing of AMQP's bytes, of metadata or of queue contents; the table is fed from outside, one
-//! change at a time. Whatever order the changes came in, what is declared and bound in the end decides where a message goes, the
-//! same on every node; chance, and which queues live on the node, come in with the message. Routing takes time in the words of the key and in what it visits, whatever the binding keys look like: nothing backtracks.
+//! change at a time. Whatever order the changes came in, what is declared and bound in the end decides where a message goes,
+//! and decides the same on every node; chance, and which queues live on the node, come in with the message. Routing takes time
+//! in the words of the key and in what it visits, whatever the binding keys look like: nothing backtracks.
 //!
 //! Start at [`Table`] (what feeds it), [`Message`] and [`Table::route`].
 

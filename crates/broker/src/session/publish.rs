@@ -119,7 +119,8 @@ impl Channel {
         Ok(route)
     }
 
-    /// A route that depends on more than the key is not cached, but often it is that of the message before, whose runs it can join.
+    /// A route that depends on more than the key is not cached, but often it is that of the message before, whose runs it can
+    /// join.
     fn uncached(&mut self, route: Route) -> Arc<Route> {
         match &self.last_route {
             Some(last) if **last == route => Arc::clone(last),
