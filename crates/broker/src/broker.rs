@@ -8,12 +8,15 @@ use std::{
 use metadata::{ConnectionId, Event, Machine};
 use parking_lot::Mutex;
 use queue::{Cancelled, Command, QueueEnded};
-use replication::{ChunkReplies, DeadLetterBatch, Groups, Metadata, MetadataObserver, SessionDelivery, Sessions};
+use replication::{
+    AlarmKind, ChunkReplies, DeadLetterBatch, Groups, Metadata, MetadataObserver, SessionDelivery, Sessions,
+};
 use tracing::{info, warn};
-use types::{Blob, GroupId, QueueId, SessionId, ShortStr};
+use types::{Blob, GroupId, NodeId, QueueId, SessionId, ShortStr};
 
 use crate::{
     access::AccessTable,
+    alarms,
     config::Config,
     dead_letter::{Inbox, Input},
     mailbox::{Mail, Mailbox},
@@ -220,6 +223,10 @@ impl Sessions for Broker {
 
     fn queues_ended(&self, group: GroupId, queues: Vec<QueueEnded>) {
         warn!(%group, count = queues.len(), "queues have ended");
+    }
+
+    fn alarms_changed(&self, alarms: Vec<(NodeId, AlarmKind)>) {
+        self.set_alarm(alarms::reason(&alarms));
     }
 
     fn sessions_lost(&self, group: GroupId) {

@@ -7,6 +7,7 @@
 //! is submitted, and its answer comes as mail. Delivery tags stay below this crate, Raft above it.
 
 mod access;
+mod alarms;
 mod broker;
 mod cleanup;
 mod completion;

@@ -1,4 +1,4 @@
-//! What blocks publishers: too little free disk, or too much memory in use. And what stops the node from leading: a disk that
+//! What blocks publishers on all nodes: too little free disk, or too much memory in use. And what stops the node from leading: a disk that
 //! hangs.
 
 use std::{
@@ -6,8 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use broker::Broker;
-use replication::Replication;
+use replication::{AlarmKind, Replication};
 use storage::{LogStore, RocksStore};
 use telemetry::Shutdown;
 
@@ -65,26 +64,8 @@ impl MemoryLimit {
     }
 }
 
-impl Alarms {
-    /// What publishers are told.
-    fn reason(self) -> Option<&'static str> {
-        match (self.memory, self.disk) {
-            (false, false) => None,
-            (true, false) => Some("low on memory"),
-            (false, true) => Some("low on disk"),
-            (true, true) => Some("low on memory & disk"),
-        }
-    }
-}
-
 /// Watches until the node stops.
-pub(crate) async fn watch(
-    store: Arc<RocksStore>,
-    broker: Arc<Broker>,
-    replication: Replication,
-    limits: Limits,
-    shutdown: Shutdown,
-) {
+pub(crate) async fn watch(store: Arc<RocksStore>, replication: Replication, limits: Limits, shutdown: Shutdown) {
     let mut alarms = Alarms::default();
     let mut stalled = false;
     let mut memory_seen: Option<Instant> = None;
@@ -107,7 +88,8 @@ pub(crate) async fn watch(
         }
         if alarms != before {
             tracing::warn!(memory = alarms.memory, disk = alarms.disk, "resource alarms have changed");
-            broker.set_alarm(alarms.reason());
+            replication.set_local_alarm(AlarmKind::Memory, alarms.memory);
+            replication.set_local_alarm(AlarmKind::Disk, alarms.disk);
         }
         let stalled_ms = store.stalled_ms();
         if stalled_ms > STALL_MS && !stalled {

@@ -63,7 +63,7 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let setup = bootstrap::run(replication.clone(), config.defaults.clone(), root.clone());
     telemetry::task::spawn(TaskKind::Background, "bootstrap", setup);
     let limits = alarms::Limits { disk_free_mb: config.storage.disk_free_limit_mb, memory: config.memory.limit() };
-    let watch = alarms::watch(Arc::clone(&store), Arc::clone(&broker), replication.clone(), limits, root.clone());
+    let watch = alarms::watch(Arc::clone(&store), replication.clone(), limits, root.clone());
     telemetry::task::spawn(background.clone(), "alarms", watch);
     let view = Arc::new(NodeStatus { identity, replication: replication.clone(), store: Arc::clone(&store) });
     let token = root.token().clone();

@@ -1,11 +1,11 @@
 //! What the broker sees of replication, and what it must provide: groups take chunks of commands and answer later; what queue
 //! machines decide for a session of this node comes in through [`Sessions`].
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use queue::{Cancelled, Command, DeadLetter, QueueEnded};
-use types::{Blob, ConsumerKey, GroupId, QueueId, SessionId};
+use types::{Blob, ConsumerKey, GroupId, NodeId, QueueId, SessionId};
 
 /// A boxed future, so that the traits here can be objects.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -49,6 +49,10 @@ pub trait Sessions: Send + Sync + 'static {
     /// queue's settings say of the reason. What a client deleted is told, too, when the client's node did not come to telling
     /// metadata.
     fn queues_ended(&self, group: GroupId, queues: Vec<QueueEnded>);
+
+    /// Which alarms stand on nodes that are there, this one included: all of them, whenever there are others than before.
+    /// Publishers are blocked while there are any. Must not raise or clear alarms itself.
+    fn alarms_changed(&self, alarms: Vec<(NodeId, AlarmKind)>);
 
     /// The group declared this node's sessions over (it was thought dead): those with consumers or unanswered chunks there must
     /// end.
@@ -106,6 +110,57 @@ pub struct DeadLetterBatch {
     pub queue: QueueId,
     /// In the order in which they died.
     pub letters: Vec<(DeadLetter, Bytes)>,
+}
+
+/// What a node has too little of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AlarmKind {
+    /// Memory.
+    Memory,
+    /// Disk.
+    Disk,
+}
+
+/// Asks other nodes, for administration: whoever lists what lives on all nodes gathers it so.
+pub trait PeerAsk: Send + Sync + 'static {
+    /// All nodes of the cluster, this one included.
+    fn nodes(&self) -> Vec<NodeId>;
+
+    /// Asks a node (this one included), and waits for its answer no longer than that. Question and answer are bounded by
+    /// [`ASK_BYTES_MAX`].
+    ///
+    /// # Errors
+    /// When there is no answer.
+    fn ask(&self, node: NodeId, question: Bytes, limit: Duration) -> BoxFuture<Result<Bytes, AskError>>;
+}
+
+/// Answers what nodes ask each other for administration.
+pub trait PeerAnswer: Send + Sync + 'static {
+    /// The answer to a question of that node. It is dropped when nobody waits for it any more.
+    fn answer(&self, from: NodeId, question: Bytes) -> BoxFuture<Bytes>;
+}
+
+/// Largest question and largest answer between nodes. Unit: bytes.
+pub const ASK_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Why a node has not answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// It is no member of the cluster.
+    #[error("there is no such node")]
+    NoSuchNode,
+    /// It cannot be reached.
+    #[error("the node is down")]
+    Down,
+    /// It did not answer in time.
+    #[error("the node did not answer in time")]
+    Timeout,
+    /// The question or the answer is larger than [`ASK_BYTES_MAX`].
+    #[error("more than 16 MiB")]
+    TooLarge,
+    /// It does not answer, or not now.
+    #[error("the node did not answer: {0}")]
+    Refused(String),
 }
 
 /// Changes metadata.

@@ -3,7 +3,9 @@
 //! Architecture invariant: no other crate names openraft, and this one knows no AMQP. A chunk of commands goes in, its answers come
 //! out after a majority has made it durable; which node leads is nobody else's business.
 
+mod alarms;
 pub mod api;
+mod ask;
 mod batcher;
 mod client;
 pub mod clock;
@@ -30,8 +32,8 @@ mod supervisor;
 mod transport;
 
 pub use api::{
-    Answer, BoxFuture, ChunkReplies, DeadLetterBatch, DeliveredRecord, Groups, Metadata, MetadataObserver,
-    MetadataUnavailable, SessionDelivery, Sessions,
+    ASK_BYTES_MAX, AlarmKind, Answer, AskError, BoxFuture, ChunkReplies, DeadLetterBatch, DeliveredRecord, Groups,
+    Metadata, MetadataObserver, MetadataUnavailable, PeerAnswer, PeerAsk, SessionDelivery, Sessions,
 };
 pub use config::{Config, Founder, Timers};
 pub use founding::{FoundingError, Identity};

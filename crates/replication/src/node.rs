@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use queue::Command;
 use types::{Blob, GroupId, NodeId, QueueId, SessionId};
@@ -21,7 +22,9 @@ pub(crate) use self::join::first_session_serial;
 pub use self::join::{Joined, StartError};
 use self::{routes::Routes, start::voters};
 use crate::{
-    api::{BoxFuture, Groups, Metadata, MetadataUnavailable, Sessions},
+    alarms::Alarms,
+    api::{AlarmKind, AskError, BoxFuture, Groups, Metadata, MetadataUnavailable, PeerAnswer, PeerAsk, Sessions},
+    ask::Asking,
     client::{GroupClient, Route},
     effects::EffectQueue,
     founding::Identity,
@@ -49,6 +52,8 @@ struct Inner {
     peers: Arc<Peers>,
     asked: Arc<Asked>,
     liveness: Arc<Liveness>,
+    alarms: Alarms,
+    asking: Arc<Asking>,
     routes: Arc<Routes>,
     sessions: Arc<dyn Sessions>,
     meta: Arc<MetaState>,
@@ -131,6 +136,21 @@ impl Replication {
         }
     }
 
+    /// Raises or clears an alarm of this node; all nodes hear of it.
+    pub fn set_local_alarm(&self, kind: AlarmKind, stands: bool) {
+        self.0.alarms.set_local(kind, stands);
+    }
+
+    /// The alarms that stand on nodes that are there.
+    pub fn alarms(&self) -> Vec<(NodeId, AlarmKind)> {
+        self.0.alarms.standing()
+    }
+
+    /// Who answers what nodes ask this one. Until then, they are told to come again. A second call changes nothing.
+    pub fn answer_with(&self, answers: Arc<dyn PeerAnswer>) {
+        self.0.asking.answer_with(answers);
+    }
+
     /// Publishes gauges.
     pub fn refresh_metrics(&self) {
         let led = self.0.shards.read().values().filter(|group| group.is_leader()).count();
@@ -180,6 +200,17 @@ impl Metadata for Replication {
 
     fn read(&self) -> parking_lot::RwLockReadGuard<'_, metadata::Machine> {
         self.0.meta.read()
+    }
+}
+
+impl PeerAsk for Replication {
+    fn nodes(&self) -> Vec<NodeId> {
+        self.0.identity.members.keys().copied().collect()
+    }
+
+    fn ask(&self, node: NodeId, question: Bytes, limit: Duration) -> BoxFuture<Result<Bytes, AskError>> {
+        let asking = Arc::clone(&self.0.asking);
+        Box::pin(async move { asking.ask(node, question, limit).await })
     }
 }
 

@@ -5,7 +5,7 @@ use queue::{Cancelled, QueueEnded};
 use types::{BlobBuilder, QueueId, RecordParts};
 
 use super::*;
-use crate::api::{DeadLetterBatch, SessionDelivery};
+use crate::api::{AlarmKind, DeadLetterBatch, SessionDelivery};
 
 const GROUP: GroupId = GroupId(1);
 const NODE: NodeId = NodeId(1);
@@ -60,6 +60,10 @@ impl Sessions for Ends {
 
     fn queues_ended(&self, _: GroupId, _: Vec<QueueEnded>) {
         unreachable!("a client ends no queues");
+    }
+
+    fn alarms_changed(&self, _: Vec<(NodeId, AlarmKind)>) {
+        unreachable!("no alarm stands here");
     }
 
     fn sessions_lost(&self, group: GroupId) {

@@ -2,12 +2,14 @@
 
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use parking_lot::RwLock;
-use proto::generated::peer::{FoundReply, FoundRequest, Message};
+use proto::generated::peer::{Alarms, FoundReply, FoundRequest, Message};
 use types::{GroupId, NodeId};
 
 use super::Inner;
 use crate::{
+    api::{AskError, BoxFuture},
     founding::Founding,
     transport::{Local, Node, PortBox},
 };
@@ -46,6 +48,19 @@ impl Node for Door {
         let (Some(inner), Some(kind)) = (self.inner.get(), message.kind) else { return };
         if let Err(error) = inner.handle(from, kind) {
             tracing::error!(peer = %from, %error, "message of a peer was dropped");
+        }
+    }
+
+    fn alarms(&self, from: NodeId, alarms: Alarms) {
+        if let Some(inner) = self.inner.get() {
+            inner.alarms.heard(from, alarms);
+        }
+    }
+
+    fn ask(&self, from: NodeId, question: Bytes) -> BoxFuture<Result<Bytes, AskError>> {
+        match self.inner.get() {
+            Some(inner) => Arc::clone(&inner.asking).answering(from, question),
+            None => Box::pin(async { Err(AskError::Refused("it is starting".to_owned())) }),
         }
     }
 

@@ -80,9 +80,14 @@ impl Inner {
 
 impl LinkEvents for Inner {
     fn up(&self, peer: NodeId, kind: LinkKind, boot: u64) {
-        if kind == LinkKind::Forward {
-            tracing::info!(%peer, "peer is up");
-            self.link_up(peer, boot);
+        match kind {
+            LinkKind::Forward => {
+                tracing::info!(%peer, "peer is up");
+                self.link_up(peer, boot);
+                self.alarms.peers_changed();
+            }
+            LinkKind::Control => self.alarms.link_up(peer),
+            LinkKind::Raft => {}
         }
     }
 
@@ -90,6 +95,7 @@ impl LinkEvents for Inner {
         self.asked.broken(peer, kind);
         if kind == LinkKind::Forward && self.liveness.down(peer, why) {
             tracing::warn!(%peer, ?why, "peer is down");
+            self.alarms.peers_changed();
             if why == Down::Refused {
                 self.take_over(peer);
             }

@@ -12,7 +12,9 @@ use types::{GroupId, NodeId};
 
 use super::{Inner, Joined, Replication, StartError, routes::Routes};
 use crate::{
+    alarms::Alarms,
     api::{MetadataObserver, Sessions},
+    ask::Asking,
     batcher::Batcher,
     client::Route,
     deadlines::{Deadlines, Ticker},
@@ -79,7 +81,10 @@ impl Inner {
             Arc::new(Routes { node, peers: Arc::clone(&peers), batchers: RwLock::default(), local: Arc::default() });
         let route: Arc<dyn Route> = routes.clone();
         let meta = MetaState::new(node, joined.boot, observer, Arc::clone(&peers), route, Arc::clone(&liveness));
+        let alarms = Alarms::new(node, Arc::clone(&peers), Arc::clone(&liveness), Arc::clone(&sessions));
         Inner {
+            alarms,
+            asking: Arc::new(Asking::new(Arc::clone(&peers), Arc::clone(&liveness))),
             identity,
             boot: joined.boot,
             peers,

@@ -93,13 +93,7 @@ impl Link {
         let channel = endpoint.connect().await.map_err(|error| why(&error))?;
         let mut client = client(channel);
         let (sender, receiver) = mpsc::channel(BATCHES);
-        let hello = Hello {
-            cluster_id: self.local.cluster_id.clone(),
-            node: self.local.node.0,
-            boot: self.local.boot,
-            version: VERSION,
-            to: self.peer.0,
-        };
+        let hello = hello(&self.local, self.peer);
         let first = Batch { messages: vec![wire::message(Kind::Hello(hello))] };
         sender.try_send(first).map_err(|_| Down::Unreachable)?;
         let requests = ReceiverStream::new(receiver);
@@ -145,6 +139,12 @@ impl Link {
     }
 }
 
+/// What this node says first to a peer.
+pub(crate) fn hello(local: &Local, to: NodeId) -> Hello {
+    let Local { cluster_id, node, boot } = local.clone();
+    Hello { cluster_id, node: node.0, boot, version: VERSION, to: to.0 }
+}
+
 fn hello_boot(batch: Batch) -> Option<u64> {
     match batch.messages.into_iter().next()?.kind? {
         Kind::Hello(hello) => Some(hello.boot),
@@ -162,6 +162,11 @@ pub(crate) fn endpoint(address: &str) -> Result<Endpoint, tonic::transport::Erro
         .http2_keep_alive_interval(Duration::from_secs(5))
         .keep_alive_timeout(Duration::from_secs(3))
         .keep_alive_while_idle(true))
+}
+
+/// The endpoint of a peer that is asked now and then.
+pub(crate) fn ask_endpoint(address: &str) -> Result<Endpoint, tonic::transport::Error> {
+    Ok(endpoint(address)?.keep_alive_while_idle(false))
 }
 
 /// A client with our size limit.

@@ -98,6 +98,20 @@ impl Peers {
         }
     }
 
+    /// Sends to one node what must not wait behind messages.
+    pub(crate) fn control(&self, node: NodeId, message: Message) {
+        if let Some(links) = self.peers.get(&node) {
+            links.control.push(message);
+        }
+    }
+
+    /// Sends to all nodes what must not wait behind messages.
+    pub(crate) fn control_all(&self, message: &Message) {
+        for links in self.peers.values() {
+            links.control.push(message.clone());
+        }
+    }
+
     /// Sends to all nodes.
     pub(crate) fn broadcast(&self, message: &Message) {
         for links in self.peers.values() {

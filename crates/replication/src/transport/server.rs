@@ -32,7 +32,9 @@ use super::{
     wire,
 };
 use crate::{
-    BoxFuture, log_codec,
+    BoxFuture,
+    api::{ASK_BYTES_MAX, AskError},
+    log_codec,
     raft_types::{C, Vote},
     state_machine::SnapshotData,
 };
@@ -76,6 +78,9 @@ impl fmt::Debug for Live {
 pub(crate) trait Node: Send + Sync + 'static {
     fn port(&self, group: GroupId) -> Option<PortBox>;
     fn forwarded(&self, from: NodeId, message: Message);
+    /// A peer tells which of its alarms stand.
+    fn alarms(&self, from: NodeId, alarms: p::Alarms);
+    fn ask(&self, from: NodeId, question: Bytes) -> BoxFuture<Result<Bytes, AskError>>;
     /// A peer's incarnation dialled in.
     fn seen(&self, peer: NodeId, boot: u64);
     fn found(&self, request: p::FoundRequest) -> p::FoundReply;
@@ -143,13 +148,7 @@ impl Service {
         let peer = self.check(&local, &hello)?;
         let outbox = Arc::new(Outbox::default());
         outbox.open();
-        outbox.push(wire::message(Kind::Hello(Hello {
-            cluster_id: local.cluster_id.clone(),
-            node: local.node.0,
-            boot: local.boot,
-            version: VERSION,
-            to: peer.0,
-        })));
+        outbox.push(wire::message(Kind::Hello(link::hello(&local, peer))));
         let (sender, replies) = mpsc::channel(BATCHES);
         let stream = Incoming { peer, node: Arc::clone(&self.node), outbox, streams: BTreeMap::new(), forward };
         telemetry::task::spawn(TaskKind::Background, format!("stream from node {peer}"), stream.run(requests, sender));
@@ -213,6 +212,23 @@ impl Peer for Service {
     async fn found(&self, request: Request<p::FoundRequest>) -> Result<Response<p::FoundReply>, Status> {
         Ok(Response::new(self.node.found(request.into_inner())))
     }
+
+    async fn ask(&self, request: Request<p::AskRequest>) -> Result<Response<p::AskReply>, Status> {
+        let local = self.local()?;
+        let p::AskRequest { hello, question } = request.into_inner();
+        let peer = self.check(&local, &hello.unwrap_or_default())?;
+        if question.len() > ASK_BYTES_MAX {
+            return Err(Status::out_of_range(AskError::TooLarge.to_string()));
+        }
+        match self.node.ask(peer, question).await {
+            Ok(answer) => Ok(Response::new(p::AskReply { answer })),
+            Err(AskError::TooLarge) => Err(Status::out_of_range(AskError::TooLarge.to_string())),
+            Err(AskError::Refused(why)) => Err(Status::unavailable(why)),
+            Err(error @ (AskError::NoSuchNode | AskError::Down | AskError::Timeout)) => {
+                Err(Status::unavailable(error.to_string()))
+            }
+        }
+    }
 }
 
 fn invalid(error: DecodeError) -> Status {
@@ -263,6 +279,7 @@ impl Incoming {
             Some(Kind::StreamEnd(end)) => drop(self.streams.remove(&(end.group, end.stream))),
             Some(Kind::Vote(vote)) => self.vote(vote),
             Some(Kind::Transfer(transfer)) => self.transfer(transfer),
+            Some(Kind::Alarms(alarms)) => self.node.alarms(self.peer, alarms),
             _ => tracing::debug!(peer = %self.peer, "message of an unknown kind passed over"),
         }
     }

@@ -1,6 +1,7 @@
 //! Three nodes in one process, on loopback: what the broker may rely on, also when nodes go and come back.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+mod administration;
 mod cluster;
 mod consumers;
 mod failover;

@@ -8,8 +8,8 @@ use std::{
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 use queue::{Cancelled, QueueEnded};
-use replication::{ChunkReplies, DeadLetterBatch, MetadataObserver, SessionDelivery, Sessions};
-use types::{ConsumerKey, GroupId, MessageRecord, QueueId, SessionId};
+use replication::{AlarmKind, ChunkReplies, DeadLetterBatch, MetadataObserver, SessionDelivery, Sessions};
+use types::{ConsumerKey, GroupId, MessageRecord, NodeId, QueueId, SessionId};
 
 /// No test waits longer for anything.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
@@ -37,6 +37,8 @@ pub(crate) struct Told {
     pub(crate) cancelled: Vec<(ConsumerKey, QueueId)>,
     pub(crate) dead_letters: Vec<(GroupId, DeadLetterBatch)>,
     pub(crate) ended: Vec<(GroupId, QueueEnded)>,
+    /// Each time all that stood.
+    pub(crate) alarms: Vec<Vec<(NodeId, AlarmKind)>>,
     pub(crate) lost: Vec<GroupId>,
     pub(crate) events: Vec<metadata::Event>,
 }
@@ -106,6 +108,10 @@ impl Sessions for Recorder {
 
     fn queues_ended(&self, group: GroupId, queues: Vec<QueueEnded>) {
         self.note(|told| told.ended.extend(queues.into_iter().map(|ended| (group, ended))));
+    }
+
+    fn alarms_changed(&self, alarms: Vec<(NodeId, AlarmKind)>) {
+        self.note(|told| told.alarms.push(alarms));
     }
 
     fn sessions_lost(&self, group: GroupId) {
