@@ -70,6 +70,17 @@ impl Piece<'_> {
         }
     }
 
+    /// Some of the messages.
+    pub(crate) fn part(&self, from: u32, count: u32) -> Self {
+        let (at, end) = (number::index(from), number::index(from) + number::index(count));
+        let sizes = match self.sizes {
+            Sizes::Uniform(size) => Sizes::Uniform(size),
+            Sizes::Each(sizes) => Sizes::Each(&sizes[at..end]),
+        };
+        let position = self.position + u64::from(from);
+        Piece { first_slot: self.first_slot.wrapping_add(from), count, sizes, position, ..*self }
+    }
+
     /// The size of the message that is `at` places after the first.
     pub(crate) fn size(&self, at: u32) -> u32 {
         match self.sizes {

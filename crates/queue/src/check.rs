@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Machine, queue::Queue, sessions::Sessions};
+use crate::{Machine, Overflow, queue::Queue, sessions::Sessions};
 
 impl Machine {
     /// Checks all invariants; for tests and sampled checks, as it walks the whole state.
@@ -70,7 +70,11 @@ fn check_queue(queue: &Queue) -> Result<(), String> {
     if queue.end.is_some() {
         return Err("it has come to its end, but is here".to_owned());
     }
-    if queue.wants_service() || queue.marked {
+    queue.letters.as_ref().map_or(Ok(()), |letters| letters.check())?;
+    if queue.is_over() && queue.config.overflow == Overflow::DropHead {
+        return Err("more messages wait than may".to_owned());
+    }
+    if queue.wants_attention() || queue.marked {
         return Err("messages wait although a consumer has capacity".to_owned());
     }
     Ok(())
@@ -86,10 +90,11 @@ fn check_conservation(queue: &Queue) -> Result<(), String> {
     if (unacked, unacked_bytes) != (stats.unacked, stats.unacked_bytes) {
         return Err(format!("{} messages are counted as unacked, {unacked} are", stats.unacked));
     }
-    let parts = [stats.ready, stats.unacked, stats.settled, stats.discarded, stats.purged, stats.expired];
-    let sum = parts.into_iter().try_fold(0, u64::checked_add);
+    let gone = [stats.settled, stats.discarded, stats.purged, stats.expired, stats.dropped, stats.given_up];
+    let parts = [stats.ready, stats.unacked].into_iter().chain(gone);
+    let sum = parts.clone().try_fold(0, u64::checked_add);
     if sum != Some(stats.enqueued) {
-        return Err(format!("{} messages came in, but there are {parts:?}", stats.enqueued));
+        return Err(format!("{} messages came in, but there are {:?}", stats.enqueued, parts.collect::<Vec<_>>()));
     }
     Ok(())
 }

@@ -14,8 +14,10 @@ mod get;
 mod inspect;
 mod node_down;
 mod purge;
+mod retry_dead;
 mod return_;
 mod settle;
+mod settle_dead;
 mod tick;
 mod touch;
 
@@ -69,7 +71,8 @@ pub(crate) fn apply(machine: &mut Machine, scope: &Scope, command: &Command, out
         Command::ConfigureQueue { queue, config } => configure_queue::apply(machine, *queue, config, out),
         Command::Touch { queue } => touch::apply(machine, *queue, out),
         Command::Forget { queues } => forget::apply(machine, queues),
-        Command::SettleDead { .. } | Command::RetryDead { .. } => Reply::Done,
+        Command::SettleDead { queue, ranges } => settle_dead::apply(machine, *queue, ranges, out),
+        Command::RetryDead { queue, ranges } => retry_dead::apply(machine, *queue, ranges, out),
     }
 }
 

@@ -57,7 +57,6 @@ pub(crate) enum Side {
     /// That of the highest priority.
     Highest,
     /// That of the lowest.
-    #[expect(dead_code, reason = "taken from when a queue is full")]
     Lowest,
 }
 

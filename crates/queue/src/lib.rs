@@ -11,6 +11,7 @@ mod config;
 mod consumers;
 mod held;
 mod lanes;
+mod letters;
 mod live;
 mod machine;
 mod number;
@@ -19,6 +20,7 @@ mod producers;
 mod queue;
 mod sessions;
 mod snapshot;
+mod sources;
 mod stats;
 
 pub use command::{
@@ -31,4 +33,4 @@ pub use outcome::{
     EndReason, Got, Outcome, QueueEnded, Refusal, Reply, SlotRange,
 };
 pub use snapshot::RestoreError;
-pub use stats::{NodePresence, QueueStats};
+pub use stats::{DeadLetterStats, NodePresence, QueueStats};

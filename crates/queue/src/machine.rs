@@ -13,13 +13,15 @@ use std::{
 use types::{ConsumerKey, NodeId, QueueId, Timestamp};
 
 use crate::{
-    Chunk, ChunkReply, ChunkResult, Delivered, Delivery, NodePresence, Outcome, Producer, QueueEnded, QueueStats,
+    Chunk, ChunkReply, ChunkResult, DeadLetters, Delivered, Delivery, NodePresence, Outcome, Producer, QueueEnded,
+    QueueStats,
     commands::{self, Scope},
     consumers::Consumer,
     live::{LiveCounts, Releaser},
     producers::Producers,
     queue::{Queue, Work},
     sessions::Sessions,
+    sources::Sources,
 };
 use deadlines::Deadlines;
 
@@ -53,6 +55,8 @@ pub struct Machine {
     pub(crate) live: LiveCounts,
     /// Queues that were here and are over, until metadata has forgotten them: their ids are never used again.
     pub(crate) ended: BTreeSet<QueueId>,
+    /// Whose dead letters came in.
+    pub(crate) sources: Sources,
     pub(crate) deadlines: Deadlines,
     /// Queues to be served at the end of the entry.
     pub(crate) waiting: Vec<QueueId>,
@@ -89,12 +93,16 @@ impl Machine {
     }
 
     /// Deliveries of everything that sessions hold, as it was first sent: what a new leader sends again, since the old one
-    /// may not have come to it. Covers cancelled consumers that still hold messages, and `basic.get` (as consumer zero).
+    /// may not have come to it; and the dead letters on their way. Covers cancelled consumers that still hold messages, and `basic.get` (as consumer zero).
     /// Sequence numbers within a delivery are without gap, so a consumer may get several.
     pub fn reissue(&self, out: &mut Outcome) {
         for (queue, state) in &self.queues {
             for consumer in state.consumers.iter() {
                 reissue_consumer(*queue, consumer, &mut out.deliveries);
+            }
+            let messages = state.letters.as_ref().map(|letters| letters.told()).unwrap_or_default();
+            if !messages.is_empty() {
+                out.dead_letters.push(DeadLetters { queue: *queue, messages });
             }
         }
     }
@@ -138,6 +146,11 @@ impl Machine {
     /// A queue's depth and counters, `None` when it is not here.
     pub fn stats(&self, queue: QueueId) -> Option<QueueStats> {
         self.queues.get(&queue).map(|state| state.stats())
+    }
+
+    /// Queues, of this group or others, whose dead letters came in, ascending, until [`Command::Forget`](crate::Command::Forget).
+    pub fn sources(&self) -> impl Iterator<Item = QueueId> + '_ {
+        self.sources.iter().map(|(queue, _)| queue)
     }
 
     /// The incarnations whose chunks are accepted, one for each node that has any, ascending.
@@ -187,13 +200,16 @@ impl Machine {
             releaser: Releaser::new(&mut self.live, &mut out.dead),
             sessions: &mut self.sessions,
             deliveries: &mut out.deliveries,
+            dead_letters: &mut out.dead_letters,
         };
         if queue.due_at <= self.time {
             queue.due(&mut context, budget);
+            queue.drop_overflow(&mut context);
         }
         let result = queue.end.is_none().then(|| work(queue, &mut context));
+        queue.drop_overflow(&mut context);
         context.releaser.finish();
-        if !queue.marked && queue.wants_service() {
+        if !queue.marked && queue.wants_attention() {
             queue.marked = true;
             self.waiting.push(id);
         }
@@ -277,10 +293,7 @@ impl Machine {
         let mut waiting = std::mem::take(&mut self.waiting);
         for id in waiting.drain(..) {
             // A queue that was deleted meanwhile is passed over.
-            self.with_queue(id, out, |queue, work| {
-                queue.serve(work);
-                queue.marked = false;
-            });
+            self.with_queue(id, out, |queue, work| queue.attend(work));
         }
         self.waiting = waiting;
     }

@@ -5,6 +5,7 @@
 mod death;
 mod due;
 mod enqueue;
+mod limits;
 mod serve;
 
 pub(crate) use enqueue::PRIORITY_DEFAULT;
@@ -14,14 +15,16 @@ use std::{collections::BTreeSet, sync::Arc};
 use types::{ConsumerKey, QueueId, SeqRange, SessionId, Timestamp};
 
 use crate::{
-    CancelReason, Cancelled, DeathReason, Delivery, EndReason, QueueConfig, QueueStats,
+    CancelReason, Cancelled, DeadLetterStats, DeadLetters, DeathReason, Delivery, EndReason, QueueConfig, QueueStats,
     consumers::{Consumer, Consumers},
     held::Taken,
     lanes::{Lanes, Portion},
+    letters::{Letters, reason_index},
     live::Releaser,
     machine::NEVER,
     sessions::Sessions,
 };
+use death::bury;
 
 /// One queue.
 #[derive(Clone, Debug)]
@@ -32,6 +35,8 @@ pub(crate) struct Queue {
     pub(crate) lanes: Lanes,
     /// The next message's.
     pub(crate) next_position: u64,
+    /// Dead messages, since there were any.
+    pub(crate) letters: Option<Box<Letters>>,
     /// Who gets and holds messages.
     pub(crate) consumers: Consumers,
     /// What ever happened.
@@ -70,6 +75,12 @@ pub(crate) struct Counters {
     pub(crate) purged: u64,
     /// Their time was over.
     pub(crate) expired: u64,
+    /// There were too many.
+    pub(crate) dropped: u64,
+    /// Their deliveries failed too often.
+    pub(crate) given_up: u64,
+    /// Did not come in, since there was no room. These are not counted as enqueued.
+    pub(crate) rejected: u64,
 }
 
 /// What a queue may use, and where it tells what happens, while it is worked on.
@@ -85,6 +96,8 @@ pub(crate) struct Work<'a> {
     pub(crate) sessions: &'a mut Sessions,
     /// Takes deliveries.
     pub(crate) deliveries: &'a mut Vec<Delivery>,
+    /// Takes dead letters.
+    pub(crate) dead_letters: &'a mut Vec<DeadLetters>,
 }
 
 /// What becomes of messages that a consumer gives up.
@@ -108,6 +121,7 @@ impl Queue {
             config: Arc::new(config),
             lanes: Lanes::default(),
             next_position: 0,
+            letters: None,
             consumers: Consumers::default(),
             counters: Counters::default(),
             marked: false,
@@ -128,6 +142,11 @@ impl Queue {
         if before.expires_ms != config.expires_ms {
             self.touch(work.now);
         }
+        if config.dead_letter.is_none()
+            && let Some(letters) = &mut self.letters
+        {
+            letters.clear(|index, count| work.releaser.release(index, count));
+        }
     }
 
     /// The queue is in use.
@@ -141,15 +160,32 @@ impl Queue {
         self.lanes.messages()
     }
 
+    /// Whether there is something to do for it at the end of the entry.
+    pub(crate) fn wants_attention(&self) -> bool {
+        self.wants_service() || self.letters.as_ref().is_some_and(|letters| letters.has_news())
+    }
+
+    /// Gives messages to consumers, and tells of dead letters.
+    pub(crate) fn attend(&mut self, work: &mut Work<'_>) {
+        self.serve(work);
+        if let Some(letters) = &mut self.letters {
+            letters.tell(work.id, work.dead_letters);
+        }
+        self.marked = false;
+    }
+
     /// Whether there are messages and consumers for them.
     pub(crate) fn wants_service(&self) -> bool {
         self.consumers.ring_len() > 0 && self.ready() > 0
     }
 
-    /// Drops all ready messages; returns how many.
+    /// Drops all ready messages and returns how many; drops dead letters too.
     pub(crate) fn purge(&mut self, releaser: &mut Releaser<'_>) -> u64 {
         let purged = self.ready();
         self.lanes.clear(|index, count| releaser.release(index, count));
+        if let Some(letters) = &mut self.letters {
+            letters.clear(|index, count| releaser.release(index, count));
+        }
         self.counters.purged += purged;
         purged
     }
@@ -210,6 +246,7 @@ impl Queue {
     /// Tells of all references to entries.
     pub(crate) fn for_each_reference(&self, mut on_reference: impl FnMut(u64, u32)) {
         self.lanes.for_each_reference(&mut on_reference);
+        self.letters.iter().for_each(|letters| letters.for_each_reference(&mut on_reference));
         for consumer in self.consumers.iter() {
             consumer.held.iter().for_each(|(_, message)| on_reference(message.index, 1));
         }
@@ -244,6 +281,10 @@ impl Queue {
             discarded: self.counters.discarded,
             purged: self.counters.purged,
             expired: self.counters.expired,
+            dropped: self.counters.dropped,
+            given_up: self.counters.given_up,
+            rejected: self.counters.rejected,
+            dead_letters: self.letters.as_ref().map(|letters| letter_stats(letters)).unwrap_or_default(),
         }
     }
 
@@ -255,24 +296,33 @@ impl Queue {
     }
 
     fn give_up_range(&mut self, slot: u32, range: SeqRange, verdict: Verdict, work: &mut Work<'_>) {
-        let Queue { consumers, lanes, .. } = self;
-        let (mut messages, mut bytes, mut expired) = (0, 0, Vec::new());
-        let mut next_expiry = NEVER;
+        let Queue { consumers, lanes, letters, config, counters, .. } = self;
+        let (mut messages, mut bytes, mut next_expiry) = (0, 0, NEVER);
         consumers.get_mut(slot).held.release(range, |message| {
             messages += 1;
             bytes += u64::from(message.size);
-            match verdict {
-                Verdict::Settle | Verdict::Discard => work.releaser.release(message.index, 1),
-                Verdict::Return { failed } => {
-                    let delivery_count = message.delivery_count.saturating_add(u32::from(failed));
-                    let message = Taken { redelivered: true, delivery_count, ..*message };
-                    if message.expires_at <= work.now {
-                        expired.push(message);
-                    } else {
-                        next_expiry = next_expiry.min(message.expires_at);
-                        lanes.insert(message);
-                    }
+            let failed = match verdict {
+                Verdict::Settle => {
+                    work.releaser.release(message.index, 1);
+                    return;
                 }
+                Verdict::Discard => {
+                    bury(letters, config, &Portion::One(message), DeathReason::Rejected, work);
+                    return;
+                }
+                Verdict::Return { failed } => failed,
+            };
+            let delivery_count = message.delivery_count.saturating_add(u32::from(failed));
+            let message = Taken { redelivered: true, delivery_count, ..*message };
+            if failed && config.delivery_limit.is_some_and(|limit| delivery_count > limit) {
+                counters.given_up += 1;
+                bury(letters, config, &Portion::One(&message), DeathReason::DeliveryLimit, work);
+            } else if message.expires_at <= work.now {
+                counters.expired += 1;
+                bury(letters, config, &Portion::One(&message), DeathReason::Expired, work);
+            } else {
+                next_expiry = next_expiry.min(message.expires_at);
+                lanes.insert(message);
             }
         });
         self.unacked -= messages;
@@ -283,8 +333,19 @@ impl Queue {
             Verdict::Return { .. } => self.counters.returned += messages,
         }
         self.lower_due(next_expiry);
-        for message in expired {
-            self.die(Portion::One(&message), DeathReason::Expired, work);
-        }
+    }
+}
+
+fn letter_stats(letters: &Letters) -> DeadLetterStats {
+    let made = |reason| letters.counters.made[reason_index(reason)];
+    DeadLetterStats {
+        waiting: letters.count(),
+        waiting_bytes: letters.bytes(),
+        rejected: made(DeathReason::Rejected),
+        expired: made(DeathReason::Expired),
+        max_length: made(DeathReason::MaxLength),
+        delivery_limit: made(DeathReason::DeliveryLimit),
+        settled: letters.counters.settled,
+        dropped: letters.counters.dropped,
     }
 }

@@ -7,12 +7,17 @@
 //! header   = version | time | next index | queues | segments | nodes | node*
 //! node     = id | 1 or 0 | fenced boot | 1 or 0 | boot | last seq, where 0 says that what follows is not there
 //! ended    = tag 6 | id (2), for all queues that are over, then
+//! source   = tag 9 | id | greatest number | how many | refused number - number before, each (2), then
 //! queue    = tag 1 | id | enqueued | delivered | settled | returned | discarded | purged
-//!          | used at (2) | next position (2) | expired (2), then in this order its
+//!          | used at (2) | next position (2) | expired (2) | dropped (2) | given up (2) | rejected (2), then in this order its
 //! config   = tag 7 | settings (2), unless they are the usual ones
 //! place    = tag 8 | priority | position | expiry of the pieces that follow, unless they continue those before (2)
 //! piece    = tag 2 | index - index of the piece before | first slot | count | size of each
 //! loose    = tag 3 | message; in version 1: position | index | slot | size | delivery count
+//! letters  = tag 10 | next number | told up to | made, for each reason | settled | dropped (2), if there were any, then its
+//! pending  = tag 11 | number | letter (2)
+//! retry    = tag 12 | due | letter (2)
+//! letter   = index | slot | size | delivery count | reason | died at (2)
 //! consumer = tag 4 | place in the ring + 1 or 0 | node | serial | number | flags | prefetch | initial credit | credit
 //!                  | next seq, then its
 //! held     = tag 5 | seq - seq before | message
@@ -27,6 +32,7 @@
 mod config;
 mod decode;
 mod encode;
+mod letters;
 mod values;
 mod varint;
 
@@ -47,6 +53,10 @@ const TAG_HELD: u8 = 5;
 const TAG_ENDED: u8 = 6;
 const TAG_CONFIG: u8 = 7;
 const TAG_PLACE: u8 = 8;
+const TAG_SOURCE: u8 = 9;
+const TAG_LETTERS: u8 = 10;
+const TAG_LETTER: u8 = 11;
+const TAG_RETRY: u8 = 12;
 
 const FLAG_ATTACHED: u64 = 1;
 const FLAG_NO_ACK: u64 = 2;

@@ -33,6 +33,35 @@ pub struct QueueStats {
     pub purged: u64,
     /// Messages whose time was over.
     pub expired: u64,
+    /// Messages dropped since there were too many.
+    pub dropped: u64,
+    /// Messages whose deliveries failed too often.
+    pub given_up: u64,
+    /// Messages that did not come in, since there were too many.
+    pub rejected: u64,
+    /// What died and goes to a dead letter exchange.
+    pub dead_letters: DeadLetterStats,
+}
+
+/// A queue's dead letters. Counters start when the queue is created.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeadLetterStats {
+    /// Those that have not reached all queues that they go to.
+    pub waiting: u64,
+    /// Sum of their record sizes. Unit: bytes.
+    pub waiting_bytes: u64,
+    /// Ever made since a consumer refused the message.
+    pub rejected: u64,
+    /// Ever made since the message's time was over.
+    pub expired: u64,
+    /// Ever made since there were too many messages.
+    pub max_length: u64,
+    /// Ever made since too many deliveries failed.
+    pub delivery_limit: u64,
+    /// Those that have reached all queues that they go to, or go nowhere.
+    pub settled: u64,
+    /// Those that were purged, or dropped as the queue had no dead letter exchange any more.
+    pub dropped: u64,
 }
 
 /// A node that has sessions or numbers chunks here: what a failure detector must name in

@@ -10,8 +10,8 @@ use std::{
 use bytes::Bytes;
 use proptest::prelude::*;
 use queue::{
-    At, Chunk, ChunkReply, ChunkResult, Command, ConsumerOptions, Delivered, EndReason, EnqueueOptions, Machine,
-    Outcome, Producer, QueueConfig, QueueStats, Reply,
+    At, Chunk, ChunkReply, ChunkResult, Command, ConsumerOptions, DeadLetterStats, DeadLetters, Delivered, EndReason,
+    EnqueueOptions, Machine, Outcome, Producer, QueueConfig, QueueStats, Reply,
 };
 use types::{ConsumerKey, NodeId, QueueId, SessionId, Timestamp};
 
@@ -53,7 +53,14 @@ fn effects(out: &Outcome) -> Effects {
     assert_eq!(dead.len(), out.dead.len());
     let ended = out.ended.iter().map(|ended| (ended.queue, ended.reason == EndReason::Expired)).collect();
     let cancelled = out.cancelled.iter().map(model::cancelled).collect();
-    Effects { replies: out.replies.clone(), deliveries, cancelled, ended, dead }
+    let mut dead_letters = Vec::new();
+    for DeadLetters { queue, messages } in &out.dead_letters {
+        dead_letters.extend(messages.iter().map(|letter| {
+            (*queue, letter.number, letter.message, letter.reason, letter.died_at.0, letter.delivery_count)
+        }));
+    }
+    dead_letters.sort_by_key(|told| told.0);
+    Effects { replies: out.replies.clone(), deliveries, cancelled, ended, dead_letters, dead }
 }
 
 fn expected_stats(queue: &model::Queue, machine: &QueueStats) -> QueueStats {
@@ -69,6 +76,19 @@ fn expected_stats(queue: &model::Queue, machine: &QueueStats) -> QueueStats {
         discarded: queue.discarded,
         purged: queue.purged,
         expired: queue.expired,
+        dropped: queue.dropped,
+        given_up: queue.given_up,
+        rejected: queue.rejected,
+        dead_letters: DeadLetterStats {
+            waiting: queue.letters.all().count() as u64,
+            waiting_bytes: queue.letters.all().map(|message| u64::from(message.size)).sum(),
+            rejected: queue.letters.made[0],
+            expired: queue.letters.made[1],
+            max_length: queue.letters.made[2],
+            delivery_limit: queue.letters.made[3],
+            settled: queue.letters.settled,
+            dropped: queue.letters.dropped,
+        },
         ..*machine
     }
 }
@@ -79,6 +99,7 @@ fn compare_state(machine: &Machine, model: &Model) {
         let stats = machine.stats(*id).unwrap();
         assert_eq!(stats, expected_stats(queue, &stats));
     }
+    assert_eq!(machine.sources().collect::<Vec<_>>(), model.sources.keys().copied().collect::<Vec<_>>());
     assert_eq!(machine.ended().collect::<BTreeSet<_>>(), model.ended);
     let deadline = model.queues.values().filter_map(model::Queue::deadline).min();
     assert!(machine.next_deadline().is_none_or(|next| deadline.is_none_or(|deadline| next.0 <= deadline)));
@@ -115,7 +136,9 @@ fn compare_reissue(machine: &Machine, model: &Model) {
         }
     }
     expected.sort_by_key(|(key, queue, _, _)| (*key, *queue));
-    assert_eq!(effects(&out).deliveries, expected);
+    let told: Vec<_> = model.queues.iter().flat_map(|(id, queue)| queue.letters.told(*id)).collect();
+    let effects = effects(&out);
+    assert_eq!((effects.deliveries, effects.dead_letters), (expected, told));
 }
 
 /// A machine that comes from a snapshot must be as good as the one that it was taken of.
@@ -236,7 +259,7 @@ proptest! {
             let deliveries = out.deliveries.iter().filter(|delivery| delivery.queue == *id);
             let got: Vec<_> = deliveries.flat_map(|delivery| &delivery.messages).copied().collect();
             prop_assert_eq!((stats.ready, stats.unacked), (0, got.len() as u64));
-            let gone = stats.settled + stats.discarded + stats.purged + stats.expired;
+            let gone = stats.settled + stats.discarded + stats.purged + stats.expired + stats.dropped + stats.given_up;
             prop_assert_eq!(stats.unacked + gone, queue.enqueued.len() as u64);
             // Each is the next of the published ones of its priority, so none comes twice and none out of order.
             let mut published = queue.enqueued.clone();
@@ -310,6 +333,7 @@ fn plain(chunks: &mut [Chunk]) {
             *config = QueueConfig::default();
         }
         if let Command::Enqueue(enqueue) = command {
+            enqueue.source = None;
             enqueue.runs.iter_mut().for_each(|run| run.options = EnqueueOptions::default());
         }
     }

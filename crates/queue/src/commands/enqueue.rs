@@ -3,10 +3,10 @@
 //! Cost is per run, whatever the number of messages, but for the sizes, which are summed. What does not fit the chunk (slots
 //! that it does not have) is dropped: nobody can have been promised that it is there.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use crate::{
-    Enqueue, EnqueueRun, Machine, Outcome, Reply,
+    DeadLetterSource, Enqueue, EnqueueRun, Machine, Outcome, Reply, SlotRange,
     backlog::{Piece, SIZE_MAX, Sizes},
     machine::NEVER,
     number,
@@ -15,19 +15,81 @@ use crate::{
 use super::Scope;
 
 pub(super) fn apply(machine: &mut Machine, scope: &Scope, enqueue: &Enqueue, out: &mut Outcome) -> Reply {
-    for run in &enqueue.runs {
-        let Some(first_slot) = slot_in_entry(scope, run) else { continue };
-        machine.with_queue(run.queue, out, |queue, work| {
-            if work.releaser.add(run.count).is_err() {
-                // More references than an entry can have slots for; only a broken sender gets here.
-                return;
-            }
-            for piece in pieces(scope.index, first_slot, run.count, &sizes_of(enqueue, run)) {
-                queue.enqueue(piece, &run.options, work);
-            }
-        });
+    let mut rejected = Vec::new();
+    match &enqueue.source {
+        None => enqueue.runs.iter().for_each(|run| apply_run(machine, scope, enqueue, run, &mut rejected, out)),
+        Some(source) => apply_dead_letters(machine, scope, enqueue, source, &mut rejected, out),
     }
-    Reply::Done
+    if rejected.is_empty() { Reply::Done } else { Reply::Rejected { slots: merged(rejected) } }
+}
+
+/// Takes in one run. Adds to `rejected` the slots, of the chunk, of those messages for which there is no room.
+fn apply_run(
+    machine: &mut Machine,
+    scope: &Scope,
+    enqueue: &Enqueue,
+    run: &EnqueueRun,
+    rejected: &mut Vec<SlotRange>,
+    out: &mut Outcome,
+) {
+    let Some(first_slot) = slot_in_entry(scope, run) else { return };
+    machine.with_queue(run.queue, out, |queue, work| {
+        if work.releaser.add(run.count).is_err() {
+            // More references than an entry can have slots for; only a broken sender gets here.
+            return;
+        }
+        let before = rejected.len();
+        for piece in pieces(scope.index, first_slot, run.count, &sizes_of(enqueue, run)) {
+            queue.enqueue(piece, &run.options, work, rejected);
+        }
+        for slots in rejected.iter_mut().skip(before) {
+            slots.first -= first_slot - run.first_slot;
+        }
+    });
+}
+
+/// Takes in dead letters of another queue, but for those that came before.
+fn apply_dead_letters(
+    machine: &mut Machine,
+    scope: &Scope,
+    enqueue: &Enqueue,
+    source: &DeadLetterSource,
+    rejected: &mut Vec<SlotRange>,
+    out: &mut Outcome,
+) {
+    let slots = || (enqueue.first_slot..=u32::MAX).zip(source.numbers.iter().copied());
+    let known: BTreeSet<u32> =
+        slots().filter(|(_, number)| !machine.sources.is_new(source.queue, *number)).map(|(slot, _)| slot).collect();
+    for run in &enqueue.runs {
+        let Some(end) = run.first_slot.checked_add(run.count).filter(|_| run.count > 0) else { continue };
+        let mut first = run.first_slot;
+        for slot in known.range(run.first_slot..end).copied().chain([end]) {
+            if slot > first {
+                let part = EnqueueRun { first_slot: first, count: slot - first, ..*run };
+                apply_run(machine, scope, enqueue, &part, rejected, out);
+            }
+            first = slot.saturating_add(1);
+        }
+    }
+    let refused: BTreeSet<u32> = rejected.iter().flat_map(|range| range.first..range.first + range.count).collect();
+    for (slot, number) in slots().filter(|(slot, _)| !known.contains(slot)) {
+        machine.sources.note(source.queue, number, refused.contains(&slot));
+    }
+}
+
+/// The ranges in order, those that touch or overlap as one.
+fn merged(mut slots: Vec<SlotRange>) -> Vec<SlotRange> {
+    slots.sort_unstable_by_key(|range| range.first);
+    let mut merged: Vec<SlotRange> = Vec::new();
+    for range in slots {
+        match merged.last_mut() {
+            Some(last) if range.first <= last.first + last.count => {
+                last.count = last.count.max(range.first + range.count - last.first);
+            }
+            Some(_) | None => merged.push(range),
+        }
+    }
+    merged
 }
 
 /// The run's first slot in the entry's blob, or `None` when the run does not lie within its chunk.
@@ -109,6 +171,13 @@ mod tests {
         assert_eq!((pieces[1].first_slot, pieces[1].count, pieces[1].sizes), (5, 7, Sizes::Uniform(0)));
         let broken = Enqueue { sizes: vec![1, u32::MAX], ..Enqueue::default() };
         assert_eq!(*sizes_of(&broken, &run(0, 2)), [1, SIZE_MAX]);
+    }
+
+    #[test]
+    fn ranges_that_touch_or_overlap_become_one() {
+        let range = |first, count| SlotRange { first, count };
+        let merged = merged(vec![range(7, 1), range(0, 3), range(3, 1), range(1, 1), range(8, 2)]);
+        assert_eq!(merged, [range(0, 4), range(7, 3)]);
     }
 
     #[test]

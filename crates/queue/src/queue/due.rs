@@ -9,6 +9,9 @@ impl Queue {
     /// Does what is due, as far as the budget goes; then knows when there is something to do next.
     pub(crate) fn due(&mut self, work: &mut Work<'_>, budget: &mut u64) {
         self.expire(budget, work);
+        if let Some(letters) = &mut self.letters {
+            letters.due(work.now, budget);
+        }
         if self.lease_end() <= work.now {
             self.end = Some(EndReason::Expired);
         }
@@ -17,7 +20,8 @@ impl Queue {
 
     /// When there is something to do next.
     pub(crate) fn next_due(&self) -> Timestamp {
-        self.lease_end().min(self.lanes.next_expiry())
+        let retries = self.letters.as_ref().map_or(NEVER, |letters| letters.next_due());
+        self.lease_end().min(self.lanes.next_expiry()).min(retries)
     }
 
     /// There is something to do at that time.

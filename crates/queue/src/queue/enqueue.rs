@@ -1,7 +1,7 @@
 //! Messages come into a queue.
 
 use super::{Queue, Work};
-use crate::{EnqueueOptions, QueueConfig, backlog::Piece, machine::NEVER};
+use crate::{EnqueueOptions, Overflow, QueueConfig, SlotRange, backlog::Piece, machine::NEVER};
 
 /// Where a queue has no greatest priority: RabbitMQ's for quorum queues.
 const PRIORITY_MAX: u8 = 31;
@@ -19,23 +19,38 @@ impl QueueConfig {
 }
 
 impl Queue {
-    /// Takes in messages of one entry. Their position, time of expiry and priority are given here.
-    pub(crate) fn enqueue(&mut self, piece: Piece<'_>, options: &EnqueueOptions, work: &mut Work<'_>) {
+    /// Takes in messages of one entry. Their position, time of expiry and priority are given here. Adds to `rejected` the slots
+    /// of those for which there is no room.
+    pub(crate) fn enqueue(
+        &mut self,
+        piece: Piece<'_>,
+        options: &EnqueueOptions,
+        work: &mut Work<'_>,
+        rejected: &mut Vec<SlotRange>,
+    ) {
         let ttl_ms = self.config.message_ttl_ms.into_iter().chain(options.ttl_ms).min();
         let expires_at = ttl_ms.map_or(NEVER, |ttl_ms| work.now.plus_ms(ttl_ms));
         let priority = self.config.effective_priority(options.priority);
-        self.counters.enqueued += u64::from(piece.count);
         let piece = Piece { expires_at, priority, ..piece };
         if ttl_ms == Some(0) {
             self.pass_through(piece, work);
-        } else {
-            self.append(piece);
-            self.lower_due(expires_at);
+            return;
         }
+        self.lower_due(expires_at);
+        if self.is_limited() {
+            // What is dropped or rejected must not depend on which commands happened to share their entry.
+            self.serve(work);
+            if self.config.overflow != Overflow::DropHead {
+                self.admit(&piece, work, rejected);
+                return;
+            }
+        }
+        self.counters.enqueued += u64::from(piece.count);
+        self.append(piece);
     }
 
     /// Puts messages at the tail.
-    fn append(&mut self, piece: Piece<'_>) {
+    pub(super) fn append(&mut self, piece: Piece<'_>) {
         let position = self.next_position;
         self.next_position += u64::from(piece.count);
         self.lanes.push(Piece { position, ..piece });
@@ -44,6 +59,7 @@ impl Queue {
     /// Messages that have no time at all: those that no consumer takes at once are dead.
     fn pass_through(&mut self, piece: Piece<'_>, work: &mut Work<'_>) {
         self.serve(work);
+        self.counters.enqueued += u64::from(piece.count);
         self.append(piece);
         self.serve(work);
         self.expire(&mut u64::MAX.clone(), work);

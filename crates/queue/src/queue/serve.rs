@@ -40,6 +40,11 @@ impl Queue {
         }
     }
 
+    /// How many messages the next consumer would be given, if there were any.
+    pub(super) fn next_capacity(&self) -> u64 {
+        self.consumers.next_in_ring().map_or(0, |slot| self.consumers.get(slot).capacity())
+    }
+
     /// Gives the first ready message to a session's `basic.get`.
     pub(crate) fn get(&mut self, session: SessionId, no_ack: bool, work: &mut Work<'_>) -> Option<Got> {
         self.touch(work.now);

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use types::{ConsumerKey, NodeId, QueueId, SessionId, Timestamp};
 
 use super::{
-    FLAG_ATTACHED, FLAG_EXCLUSIVE, FLAG_NO_ACK, RestoreError, TAG_CONFIG, TAG_CONSUMER, TAG_ENDED, TAG_HELD, TAG_LOOSE,
-    TAG_PIECE, TAG_PLACE, TAG_QUEUE, VERSION, VERSION_MIN, config,
+    FLAG_ATTACHED, FLAG_EXCLUSIVE, FLAG_NO_ACK, RestoreError, TAG_CONFIG, TAG_CONSUMER, TAG_ENDED, TAG_HELD,
+    TAG_LETTER, TAG_LETTERS, TAG_LOOSE, TAG_PIECE, TAG_PLACE, TAG_QUEUE, TAG_RETRY, TAG_SOURCE, VERSION, VERSION_MIN,
+    config, letters,
     values::{COUNTER_MAX, Parsed, Values},
     varint,
 };
@@ -128,6 +129,10 @@ impl Reader {
                 TAG_CONSUMER => self.consumer(&mut values)?,
                 TAG_HELD => self.held(&mut values)?,
                 TAG_ENDED => self.ended(&mut values)?,
+                TAG_SOURCE => letters::source_from_values(&mut values, &mut self.machine.sources)?,
+                TAG_LETTERS => self.letters(&mut values)?,
+                TAG_LETTER => self.letter(&mut values)?,
+                TAG_RETRY => self.retry(&mut values)?,
                 TAG_CONFIG => self.config(&mut values)?,
                 _ => return Err("an item of an unknown kind"),
             }
@@ -155,6 +160,9 @@ impl Reader {
             queue.used_at = Timestamp(values.value()?);
             queue.next_position = values.counter()?;
             queue.counters.expired = values.counter()?;
+            queue.counters.dropped = values.counter()?;
+            queue.counters.given_up = values.counter()?;
+            queue.counters.rejected = values.counter()?;
         } else {
             queue.next_position = queue.counters.enqueued;
         }
@@ -239,6 +247,30 @@ impl Reader {
         refer(&mut self.machine, message.index, 1)
     }
 
+    fn letters(&mut self, values: &mut Values<'_>) -> Parsed<()> {
+        let partial = self.queue.as_mut().ok_or("dead letters without a queue")?;
+        partial.queue.letters = Some(Box::new(letters::from_values(values)?));
+        Ok(())
+    }
+
+    fn letter(&mut self, values: &mut Values<'_>) -> Parsed<()> {
+        let (number, letter) = letters::letter_from_values(values)?;
+        let partial = self.queue.as_mut().ok_or("dead letters without a queue")?;
+        let letters = partial.queue.letters.as_mut().ok_or("a dead letter without others")?;
+        if letters.pending.insert(number, letter).is_some() {
+            return Err("two dead letters have one number");
+        }
+        refer(&mut self.machine, letter.index, 1)
+    }
+
+    fn retry(&mut self, values: &mut Values<'_>) -> Parsed<()> {
+        let (due, letter) = letters::letter_from_values(values)?;
+        let partial = self.queue.as_mut().ok_or("dead letters without a queue")?;
+        let letters = partial.queue.letters.as_mut().ok_or("a dead letter without others")?;
+        letters.retries.push_back((Timestamp(due), letter));
+        refer(&mut self.machine, letter.index, 1)
+    }
+
     fn consumer(&mut self, values: &mut Values<'_>) -> Parsed<()> {
         self.end_consumer()?;
         if self.queue.is_none() {
@@ -300,6 +332,7 @@ impl Reader {
     fn end_queue(&mut self) -> Parsed<()> {
         self.end_consumer()?;
         let Some(mut partial) = self.queue.take() else { return Ok(()) };
+        partial.queue.letters = partial.queue.letters.map(|letters| Box::new(letters.restored()));
         if self.version == 1 {
             // Backlogs had no gaps, and their end was the end of the queue.
             let first = partial.queue.next_position - partial.queue.lanes.backlog_messages();

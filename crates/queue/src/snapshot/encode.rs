@@ -6,8 +6,8 @@ use bytes::Bytes;
 use types::{ConsumerKey, QueueId, Timestamp};
 
 use super::{
-    FLAG_ATTACHED, FLAG_EXCLUSIVE, FLAG_NO_ACK, TAG_CONFIG, TAG_CONSUMER, TAG_ENDED, TAG_HELD, TAG_LOOSE, TAG_PIECE,
-    TAG_PLACE, TAG_QUEUE, VERSION, config, varint,
+    FLAG_ATTACHED, FLAG_EXCLUSIVE, FLAG_NO_ACK, TAG_CONFIG, TAG_CONSUMER, TAG_ENDED, TAG_HELD, TAG_LETTER, TAG_LETTERS,
+    TAG_LOOSE, TAG_PIECE, TAG_PLACE, TAG_QUEUE, TAG_RETRY, TAG_SOURCE, VERSION, config, letters, varint,
 };
 use crate::{Machine, QueueConfig, consumers::Consumer, held::Taken, number, queue::Queue};
 
@@ -27,6 +27,9 @@ pub(super) fn snapshot(machine: &Machine) -> Vec<(u64, Bytes)> {
     let mut segments = Segments::default();
     for id in &machine.ended {
         segments.item(TAG_ENDED, &[id.0]);
+    }
+    for (queue, source) in machine.sources.iter() {
+        segments.item(TAG_SOURCE, &letters::source_to_values(queue, source));
     }
     for (id, queue) in &machine.queues {
         write_queue(&mut segments, *id, queue);
@@ -90,12 +93,24 @@ fn write_queue(segments: &mut Segments, id: QueueId, queue: &Queue) {
             queue.used_at.0,
             queue.next_position,
             counters.expired,
+            counters.dropped,
+            counters.given_up,
+            counters.rejected,
         ],
     );
     if *queue.config != QueueConfig::default() {
         segments.item(TAG_CONFIG, &config::to_values(&queue.config));
     }
     write_lanes(segments, queue);
+    if let Some(letters) = &queue.letters {
+        segments.item(TAG_LETTERS, &letters::to_values(letters));
+        for (number, letter) in &letters.pending {
+            segments.item(TAG_LETTER, &letters::letter_to_values(*number, letter));
+        }
+        for (due, letter) in &letters.retries {
+            segments.item(TAG_RETRY, &letters::letter_to_values(due.0, letter));
+        }
+    }
     let ring: BTreeMap<ConsumerKey, u64> = queue.consumers.ring().map(|consumer| consumer.key).zip(1..).collect();
     for consumer in queue.consumers.iter() {
         write_consumer(segments, consumer, ring.get(&consumer.key).copied().unwrap_or(0));

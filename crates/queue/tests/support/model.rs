@@ -6,8 +6,8 @@ use std::{
 };
 
 use queue::{
-    At, CancelReason, Cancelled, Chunk, ChunkReply, ChunkResult, Command, ConsumerOptions, Delivered, EndReason,
-    Enqueue, EnqueueOptions, Got, QueueConfig, Refusal, Reply,
+    At, CancelReason, Cancelled, Chunk, ChunkReply, ChunkResult, Command, ConsumerOptions, DeadLetterStrategy,
+    DeathReason, Delivered, EndReason, Enqueue, EnqueueOptions, Got, Overflow, QueueConfig, Refusal, Reply, SlotRange,
 };
 use types::{ConsumerKey, MessageRef, NodeId, QueueId, SeqRange, SessionId};
 
@@ -49,8 +49,30 @@ pub struct Queue {
     pub discarded: u64,
     pub purged: u64,
     pub expired: u64,
+    pub dropped: u64,
+    pub given_up: u64,
+    pub rejected: u64,
+    pub letters: Letters,
     next_place: u64,
 }
+
+/// Messages that died.
+#[derive(Clone, Debug, Default)]
+pub struct Letters {
+    pub made: [u64; 4],
+    pub settled: u64,
+    pub dropped: u64,
+    pub told_up_to: u64,
+    pub last_number: u64,
+    pub pending: Vec<(u64, Letter)>,
+    pub retries: Vec<(u64, Letter)>,
+}
+
+/// A message, the reason of its death and when it died.
+pub type Letter = (Message, DeathReason, u64);
+
+/// What was told of a letter: queue, number, where it is, why and when it died, failed deliveries.
+pub type Told = (QueueId, u64, MessageRef, DeathReason, u64, u32);
 
 /// Fenced boot; current boot and last chunk.
 pub type Producer = (Option<u64>, Option<(u64, u64)>);
@@ -59,6 +81,8 @@ pub type Producer = (Option<u64>, Option<(u64, u64)>);
 pub struct Model {
     pub now: u64,
     pub ended: BTreeSet<QueueId>,
+    /// Greatest number, and those up to there that were refused.
+    pub sources: BTreeMap<QueueId, (u64, BTreeSet<u64>)>,
     pub queues: BTreeMap<QueueId, Queue>,
     pub producers: BTreeMap<NodeId, Producer>,
     /// Entries with a blob that is not dead yet.
@@ -72,6 +96,7 @@ pub struct Effects {
     pub deliveries: Vec<(ConsumerKey, QueueId, u64, Delivered)>,
     pub cancelled: BTreeSet<(ConsumerKey, QueueId, u64)>,
     pub ended: BTreeSet<(QueueId, bool)>,
+    pub dead_letters: Vec<Told>,
     pub dead: BTreeSet<u64>,
 }
 
@@ -131,57 +156,139 @@ impl Queue {
     fn take(&mut self, key: ConsumerKey, ranges: &[SeqRange]) -> Vec<Message> {
         let Some(consumer) = self.find(key) else { return Vec::new() };
         let mut taken = Vec::new();
-        consumer.held.retain(|(seq, message)| {
-            let is_named = ranges.iter().any(|range| range.first <= *seq && *seq <= range.last);
-            if is_named {
-                taken.push(*message);
-            }
-            !is_named
-        });
+        for range in ranges {
+            consumer.held.retain(|(seq, message)| {
+                let is_named = range.first <= *seq && *seq <= range.last;
+                taken.extend(is_named.then_some(*message));
+                !is_named
+            });
+        }
         taken
     }
 
     fn put_back(&mut self, messages: Vec<Message>, failed: bool, now: u64) {
-        self.ready.extend(messages.into_iter().map(|message| Message {
-            redelivered: true,
-            delivery_count: message.delivery_count + u32::from(failed),
-            ..message
-        }));
-        self.expire(now);
+        for message in messages {
+            let delivery_count = message.delivery_count + u32::from(failed);
+            let message = Message { redelivered: true, delivery_count, ..message };
+            if failed && self.config.delivery_limit.is_some_and(|limit| delivery_count > limit) {
+                self.given_up += 1;
+                self.bury(message, DeathReason::DeliveryLimit, now);
+            } else if message.expires_at <= now {
+                self.expired += 1;
+                self.bury(message, DeathReason::Expired, now);
+            } else {
+                self.ready.push(message);
+            }
+        }
+    }
+
+    fn bury(&mut self, message: Message, reason: DeathReason, now: u64) {
+        if self.config.dead_letter.is_some() {
+            self.letters.made[reason as usize] += 1;
+            self.letters.last_number += 1;
+            self.letters.pending.push((self.letters.last_number, (message, reason, now)));
+        }
     }
 
     /// Messages whose time is over die.
     fn expire(&mut self, now: u64) {
-        let before = self.ready.len();
-        self.ready.retain(|message| message.expires_at > now);
-        self.expired += (before - self.ready.len()) as u64;
+        let (mut over, ready): (Vec<_>, _) =
+            self.ready.iter().partition(|message: &&Message| message.expires_at <= now);
+        self.ready = ready;
+        over.sort_by_key(|message| (message.expires_at, message.place));
+        for message in over {
+            self.expired += 1;
+            self.bury(message, DeathReason::Expired, now);
+        }
     }
 
-    /// A message comes in.
-    fn enqueue(&mut self, id: QueueId, message: Message, options: &EnqueueOptions, now: u64, effects: &mut Effects) {
+    /// What counts against the limits.
+    fn length(&self) -> (u64, u64) {
+        let mut messages: Vec<&Message> = self.ready.iter().collect();
+        let counts_letters = self.config.dead_letter == Some(DeadLetterStrategy::AtLeastOnce);
+        if counts_letters && self.config.overflow != Overflow::DropHead {
+            messages.extend(self.letters.all());
+        }
+        (messages.len() as u64, messages.iter().map(|message| u64::from(message.size)).sum())
+    }
+
+    fn has_room(&self, more: u64, more_bytes: u64) -> bool {
+        let (length, bytes) = self.length();
+        self.config.max_length.is_none_or(|max| length + more <= max)
+            && self.config.max_length_bytes.is_none_or(|max| bytes + more_bytes <= max)
+    }
+
+    /// Drops messages as long as there are too many.
+    fn bound(&mut self, id: QueueId, now: u64, effects: &mut Effects) {
+        self.sort();
+        if self.config.overflow != Overflow::DropHead || self.has_room(0, 0) {
+            return;
+        }
+        self.serve(id, effects);
+        while !self.has_room(0, 0) {
+            let lowest = self.ready.iter().map(|message| message.priority).min();
+            let first = self.ready.iter().position(|message| Some(message.priority) == lowest).unwrap();
+            let message = self.ready.remove(first);
+            self.dropped += 1;
+            self.bury(message, DeathReason::MaxLength, now);
+        }
+    }
+
+    /// Messages come in. Returns which of them were rejected.
+    fn enqueue(
+        &mut self,
+        id: QueueId,
+        messages: Vec<Message>,
+        options: &EnqueueOptions,
+        now: u64,
+        effects: &mut Effects,
+    ) -> Vec<MessageRef> {
         let ttl = [self.config.message_ttl_ms, options.ttl_ms].into_iter().flatten().min();
         let priority = match self.config.max_priority {
             Some(max) => options.priority.unwrap_or(0).min(max),
             None => options.priority.unwrap_or(4).min(31),
         };
         let expires_at = ttl.map_or(u64::MAX, |ttl| now + ttl);
-        let message = Message { place: self.next_place, priority, expires_at, ..message };
-        self.next_place += 1;
-        self.enqueued.push(message);
-        if ttl == Some(0) {
+        let is_limited = self.config.max_length.is_some() || self.config.max_length_bytes.is_some();
+        let rejects = is_limited && self.config.overflow != Overflow::DropHead && ttl != Some(0);
+        if is_limited || ttl == Some(0) {
             self.serve(id, effects);
         }
-        self.ready.push(message);
-        self.sort();
+        let mut rejected = Vec::new();
+        for message in messages {
+            let message = Message { place: self.next_place, priority, expires_at, ..message };
+            self.sort();
+            if rejects && !self.has_room(1, u64::from(message.size)) && self.turns.is_empty() {
+                self.rejected += 1;
+                rejected.push(message.reference);
+                if self.config.overflow == Overflow::RejectPublishDlx {
+                    self.bury(message, DeathReason::MaxLength, now);
+                }
+                continue;
+            }
+            self.next_place += 1;
+            self.enqueued.push(message);
+            self.ready.push(message);
+            self.sort();
+            if rejects || ttl == Some(0) {
+                self.serve(id, effects);
+            }
+        }
         if ttl == Some(0) {
-            self.serve(id, effects);
             self.expire(now);
         }
+        rejected
     }
 
     /// Does what is due.
     fn due(&mut self, now: u64) {
         self.expire(now);
+        let (due, retries) = self.letters.retries.iter().partition(|(due, _)| *due <= now);
+        self.letters.retries = retries;
+        for (_, letter) in due {
+            self.letters.last_number += 1;
+            self.letters.pending.push((self.letters.last_number, letter));
+        }
         if self.attached() == 0 && self.config.expires_ms.is_some_and(|ms| self.used_at + ms <= now) {
             self.end = Some(EndReason::Expired);
         }
@@ -191,7 +298,8 @@ impl Queue {
     pub fn deadline(&self) -> Option<u64> {
         let end = self.config.expires_ms.filter(|_| self.attached() == 0).map(|ms| self.used_at + ms);
         let expiries = self.ready.iter().map(|message| message.expires_at).filter(|at| *at < u64::MAX);
-        end.into_iter().chain(expiries).min()
+        let retries = self.letters.retries.iter().map(|(due, _)| *due);
+        end.into_iter().chain(expiries).chain(retries).min()
     }
 
     fn detach(&mut self, key: ConsumerKey, now: u64) {
@@ -219,6 +327,39 @@ impl Queue {
     }
 }
 
+impl Letters {
+    pub fn all(&self) -> impl Iterator<Item = &Message> {
+        self.pending.iter().chain(&self.retries).map(|(_, (message, _, _))| message)
+    }
+
+    /// What the leader was told of and has not answered.
+    pub fn told(&self, id: QueueId) -> Vec<Told> {
+        let told = self.pending.iter().filter(|(number, _)| *number <= self.told_up_to);
+        told.map(|(number, (message, reason, died_at))| {
+            (id, *number, message.reference, *reason, *died_at, message.delivery_count)
+        })
+        .collect()
+    }
+
+    fn clear(&mut self) {
+        self.dropped += self.all().count() as u64;
+        self.pending.clear();
+        self.retries.clear();
+        self.told_up_to = self.last_number;
+    }
+
+    /// Takes those that are in the ranges and were told of.
+    fn answered(&mut self, ranges: &[SeqRange]) -> Vec<Letter> {
+        let mut answered = Vec::new();
+        for range in ranges {
+            let is_named = |number: u64| range.first <= number && number <= range.last && number <= self.told_up_to;
+            answered.extend(self.pending.iter().filter(|(number, _)| is_named(*number)).map(|(_, letter)| *letter));
+            self.pending.retain(|(number, _)| !is_named(*number));
+        }
+        answered
+    }
+}
+
 impl Model {
     pub fn apply_entry(&mut self, at: At, chunks: &[Chunk]) -> Effects {
         let index = at.index;
@@ -236,7 +377,8 @@ impl Model {
                     for command in &chunk.commands {
                         replies.push(self.apply(index, base, chunk, command, &mut effects));
                         self.end_queues(&mut effects);
-                        self.queues.values_mut().for_each(Queue::sort);
+                        let now = self.now;
+                        self.queues.iter_mut().for_each(|(id, queue)| queue.bound(*id, now, &mut effects));
                     }
                     ChunkResult::Applied(replies)
                 }
@@ -248,6 +390,9 @@ impl Model {
         for (id, queue) in &mut self.queues {
             queue.serve(*id, &mut effects);
             queue.sort();
+            let before = queue.letters.told_up_to;
+            queue.letters.told_up_to = queue.letters.last_number;
+            effects.dead_letters.extend(queue.letters.told(*id).into_iter().filter(|told| told.1 > before));
         }
         let needed = self.references();
         effects.dead = self.blobs.iter().copied().filter(|blob| !needed.contains_key(blob)).collect();
@@ -262,7 +407,7 @@ impl Model {
         let mut references = BTreeMap::new();
         for queue in self.queues.values() {
             let held = queue.consumers.iter().flat_map(|consumer| consumer.held.iter().map(|(_, message)| message));
-            for message in queue.ready.iter().chain(held) {
+            for message in queue.ready.iter().chain(held).chain(queue.letters.all()) {
                 *references.entry(message.reference.index).or_insert(0) += 1;
             }
         }
@@ -274,6 +419,7 @@ impl Model {
         let now = self.now;
         if let Some(queue) = self.queues.get_mut(&id) {
             queue.due(now);
+            queue.bound(id, now, effects);
         }
         self.end_queues(effects);
         self.queues.get_mut(&id)
@@ -329,6 +475,9 @@ impl Model {
                     queue.used_at = now;
                 }
                 queue.config = config.clone();
+                if config.dead_letter.is_none() {
+                    queue.letters.clear();
+                }
             }),
             Command::Touch { queue } => {
                 self.done_if_there(*queue, effects, |queue, now| queue.used_at = now);
@@ -342,6 +491,7 @@ impl Model {
             }
             Command::Forget { queues } => {
                 self.ended.retain(|queue| !queues.contains(queue));
+                self.sources.retain(|queue, _| !queues.contains(queue));
                 Reply::Done
             }
             Command::DeleteQueue { queue, if_unused, if_empty } => self.delete(*queue, *if_unused, *if_empty, effects),
@@ -362,8 +512,12 @@ impl Model {
                 Reply::Done
             }
             Command::Discard { queue, number, ranges } => {
+                let now = self.now;
                 if let Some(queue) = self.at(*queue, effects) {
-                    queue.discarded += queue.take(chunk.consumer(*number), ranges).len() as u64;
+                    for message in queue.take(chunk.consumer(*number), ranges) {
+                        queue.discarded += 1;
+                        queue.bury(message, DeathReason::Rejected, now);
+                    }
                 }
                 Reply::Done
             }
@@ -379,6 +533,7 @@ impl Model {
             Command::Purge { queue } => self.looking_at(*queue, effects, |queue, _| {
                 let messages = queue.ready.len() as u64;
                 queue.ready.clear();
+                queue.letters.clear();
                 queue.purged += messages;
                 Reply::Purged { messages }
             }),
@@ -391,7 +546,20 @@ impl Model {
                 Reply::Done
             }
             Command::NodeDown { node, boot, sessions_up_to } => self.node_down(*node, *boot, *sessions_up_to, effects),
-            Command::SettleDead { .. } | Command::RetryDead { .. } => Reply::Done,
+            Command::SettleDead { queue, ranges } => {
+                if let Some(queue) = self.at(*queue, effects) {
+                    queue.letters.settled += queue.letters.answered(ranges).len() as u64;
+                }
+                Reply::Done
+            }
+            Command::RetryDead { queue, ranges } => {
+                let due = self.now + 1000;
+                if let Some(queue) = self.at(*queue, effects) {
+                    let letters = queue.letters.answered(ranges);
+                    queue.letters.retries.extend(letters.into_iter().map(|letter| (due, letter)));
+                }
+                Reply::Done
+            }
         }
     }
 
@@ -436,22 +604,58 @@ impl Model {
 
     fn enqueue(&mut self, index: u64, base: u32, chunk: &Chunk, enqueue: &Enqueue, effects: &mut Effects) -> Reply {
         let now = self.now;
+        let number_of = |slot: u32| {
+            let source = enqueue.source.as_ref()?;
+            let at = slot.checked_sub(enqueue.first_slot)?;
+            Some((source.queue, *source.numbers.get(at as usize)?))
+        };
+        let sources = self.sources.clone();
+        let is_known = |slot| {
+            let Some((source, number)) = number_of(slot) else { return false };
+            sources.get(&source).is_some_and(|(up_to, refused)| number <= *up_to && !refused.contains(&number))
+        };
+        let mut rejected = BTreeSet::new();
         for run in &enqueue.runs {
-            if run.count == 0 || u64::from(run.first_slot) + u64::from(run.count) > u64::from(chunk.slots) {
+            let end = u64::from(run.first_slot) + u64::from(run.count);
+            let is_whole = enqueue.source.is_none();
+            if end > u64::from(if is_whole { chunk.slots } else { u32::MAX }) {
                 continue;
             }
-            let Some(queue) = self.at(run.queue, effects) else { continue };
-            for slot in run.first_slot..run.first_slot + run.count {
-                let size = slot.checked_sub(enqueue.first_slot).and_then(|at| enqueue.sizes.get(at as usize));
-                let message = Message {
+            // Of dead letters, those that came before are cut out; what is left must lie within the chunk.
+            let mut parts: Vec<Vec<u32>> = vec![Vec::new()];
+            for slot in (run.first_slot..=u32::MAX).take_while(|slot| u64::from(*slot) < end).take(1000) {
+                if is_known(slot) {
+                    parts.push(Vec::new());
+                } else {
+                    parts.last_mut().unwrap().push(slot);
+                }
+            }
+            for part in parts.into_iter().filter(|part| part.last().is_some_and(|last| *last < chunk.slots)) {
+                let message = |slot: u32| Message {
                     reference: MessageRef { index, slot: base + slot },
-                    size: size.copied().unwrap_or(0),
+                    size: slot
+                        .checked_sub(enqueue.first_slot)
+                        .and_then(|at| enqueue.sizes.get(at as usize))
+                        .copied()
+                        .unwrap_or(0),
                     ..Message::default()
                 };
-                queue.enqueue(run.queue, message, &run.options, now, effects);
+                let Some(queue) = self.at(run.queue, effects) else { continue };
+                let refused =
+                    queue.enqueue(run.queue, part.into_iter().map(message).collect(), &run.options, now, effects);
+                queue.bound(run.queue, now, effects);
+                rejected.extend(refused.into_iter().map(|message| message.slot - base));
             }
         }
-        Reply::Done
+        let numbered = enqueue.source.iter().flat_map(|source| (enqueue.first_slot..).zip(&source.numbers));
+        for (slot, _) in numbered {
+            let Some((queue, number)) = number_of(slot).filter(|_| !is_known(slot)) else { continue };
+            let (up_to, refused) = self.sources.entry(queue).or_default();
+            *up_to = number.max(*up_to);
+            refused.remove(&number);
+            refused.extend(rejected.contains(&slot).then_some(number));
+        }
+        if rejected.is_empty() { Reply::Done } else { Reply::Rejected { slots: ranges_of(&rejected) } }
     }
 
     fn attach(&mut self, id: QueueId, key: ConsumerKey, options: ConsumerOptions, effects: &mut Effects) -> Reply {
@@ -483,7 +687,10 @@ impl Model {
         for id in self.queues.keys().copied().collect::<Vec<_>>() {
             let keys = self.queues[&id].consumers.iter().map(|consumer| consumer.key.session);
             for session in keys.filter(|session| is_over(*session)).collect::<Vec<_>>() {
-                self.at(id, effects).into_iter().for_each(|queue| queue.close(session, now));
+                if let Some(queue) = self.at(id, effects) {
+                    queue.close(session, now);
+                    queue.bound(id, now, effects);
+                }
             }
         }
     }
@@ -520,6 +727,17 @@ impl Model {
         self.close(|session| session.node == node && session.serial <= sessions_up_to, effects);
         Reply::Done
     }
+}
+
+fn ranges_of(slots: &BTreeSet<u32>) -> Vec<SlotRange> {
+    let mut ranges: Vec<SlotRange> = Vec::new();
+    for slot in slots {
+        match ranges.last_mut() {
+            Some(last) if last.first + last.count == *slot => last.count += 1,
+            _ => ranges.push(SlotRange { first: *slot, count: 1 }),
+        }
+    }
+    ranges
 }
 
 /// What is compared of a cancelled consumer.

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use proptest::{collection::vec, prelude::*};
-use queue::{Chunk, Command, ConsumerOptions, Enqueue, EnqueueOptions, EnqueueRun, Producer, QueueConfig};
+use queue::{
+    Chunk, Command, ConsumerOptions, DeadLetterSource, DeadLetterStrategy, Enqueue, EnqueueOptions, EnqueueRun,
+    Overflow, Producer, QueueConfig,
+};
 use types::{NodeId, QueueId, SeqRange, SessionId};
 
 /// What a chunk will be.
@@ -36,7 +39,7 @@ enum Numbering {
 enum Step {
     Command(Command),
     /// Queue, how far into the message batch, how many: with the sizes of the batch.
-    Publish(Vec<u32>, Vec<(u64, u32, u32, EnqueueOptions)>),
+    Publish(Vec<u32>, Vec<(u64, u32, u32, EnqueueOptions)>, Option<DeadLetterSource>),
 }
 
 /// Numbers chunks as nodes would.
@@ -78,7 +81,7 @@ impl Step {
     fn command(&self, slots: &mut u32) -> Command {
         match self {
             Step::Command(command) => command.clone(),
-            Step::Publish(sizes, runs) => {
+            Step::Publish(sizes, runs, source) => {
                 let first_slot = *slots;
                 *slots += sizes.len() as u32;
                 let run = |(queue, offset, count, options): &(u64, u32, u32, EnqueueOptions)| EnqueueRun {
@@ -91,7 +94,7 @@ impl Step {
                     first_slot,
                     sizes: sizes.clone(),
                     runs: runs.iter().map(run).collect(),
-                    source: None,
+                    source: source.clone(),
                 })
             }
         }
@@ -119,15 +122,28 @@ fn config() -> impl Strategy<Value = QueueConfig> {
     let expires_ms = prop::option::weighted(0.1, 100..600_u64);
     let message_ttl_ms = prop::option::weighted(0.2, prop_oneof![1 => Just(0), 6 => 50..500_u64]);
     let max_priority = prop::option::weighted(0.2, 0..5_u8);
-    (expires_ms, prop::bool::weighted(0.1), message_ttl_ms, max_priority).prop_map(
-        |(expires_ms, auto_delete, message_ttl_ms, max_priority)| QueueConfig {
+    let lengths = (prop::option::weighted(0.3, 0..12_u64), prop::option::weighted(0.1, 0..1500_u64));
+    let overflow = prop_oneof![2 => Just(Overflow::DropHead), 1 => Just(Overflow::RejectPublish), 1 => Just(Overflow::RejectPublishDlx)];
+    let strategy = prop_oneof![Just(DeadLetterStrategy::AtMostOnce), Just(DeadLetterStrategy::AtLeastOnce)];
+    let deaths = (prop::option::weighted(0.5, strategy), prop::option::weighted(0.2, 0..3_u32));
+    let lives = (expires_ms, prop::bool::weighted(0.1), message_ttl_ms, max_priority);
+    (lives, lengths, overflow, deaths).prop_map(|(lives, lengths, overflow, deaths)| {
+        let (expires_ms, auto_delete, message_ttl_ms, max_priority) = lives;
+        let (max_length, max_length_bytes) = lengths;
+        let (dead_letter, delivery_limit) = deaths;
+        QueueConfig {
             expires_ms,
             auto_delete,
             message_ttl_ms,
             max_priority,
+            max_length,
+            max_length_bytes,
+            overflow,
+            dead_letter,
+            delivery_limit,
             ..QueueConfig::default()
-        },
-    )
+        }
+    })
 }
 
 fn chunk() -> impl Strategy<Value = ChunkPlan> {
@@ -161,9 +177,16 @@ fn publish() -> impl Strategy<Value = Step> {
     ];
     let all_to_one = (queue(), sizes.clone(), wishes()).prop_map(|(queue, sizes, wishes)| {
         let runs = vec![(queue, 0, sizes.len() as u32, wishes)];
-        Step::Publish(sizes, runs)
+        (sizes, runs)
     });
-    prop_oneof![2 => all_to_one, 1 => (sizes, vec(run, 0..4)).prop_map(|(sizes, runs)| Step::Publish(sizes, runs))]
+    let steps = prop_oneof![2 => all_to_one, 1 => (sizes, vec(run, 0..4))];
+    let numbers = vec(0..40_u64, 0..12);
+    let source = (queue(), numbers).prop_map(|(queue, mut numbers)| {
+        numbers.sort_unstable();
+        numbers.dedup();
+        DeadLetterSource { queue: QueueId(queue), numbers }
+    });
+    (steps, prop::option::weighted(0.1, source)).prop_map(|((sizes, runs), source)| Step::Publish(sizes, runs, source))
 }
 
 /// What messages ask of their queue.
@@ -200,6 +223,8 @@ fn command() -> impl Strategy<Value = Command> {
             if_unused,
             if_empty,
         }),
+        2 => (queue(), ranges()).prop_map(|(queue, ranges)| Command::SettleDead { queue: QueueId(queue), ranges }),
+        2 => (queue(), ranges()).prop_map(|(queue, ranges)| Command::RetryDead { queue: QueueId(queue), ranges }),
         1 => Just(Command::CloseSession),
         1 => (1..3_u64, 5..14_u64, 0..4_u64).prop_map(|(node, boot, sessions_up_to)| Command::NodeDown {
             node: NodeId(node),
