@@ -17,8 +17,11 @@ use types::{Blob, GroupId, NodeId, QueueId, SessionId, ShortStr};
 use crate::{
     access::AccessTable,
     alarms,
+    announce::Announcer,
     config::Config,
     dead_letter::{Inbox, Input},
+    events::Events,
+    firehose::Firehose,
     mailbox::{Mail, Mailbox},
     metrics,
     registry::Registry,
@@ -34,6 +37,9 @@ pub struct Broker {
     access: AccessTable,
     alarm: Mutex<Option<ShortStr>>,
     dead_letters: Arc<Inbox>,
+    announcer: Announcer,
+    firehose: Firehose,
+    events: Events,
     this: Weak<Broker>,
     replication: OnceLock<Replication>,
 }
@@ -53,6 +59,7 @@ impl Broker {
     /// A broker that is not attached yet: metadata may change already, connections may not come yet.
     pub fn new(config: Config) -> Arc<Self> {
         let registry = Registry::new(config.node, config.serial_base);
+        let announcer = registry.open_announcer();
         Arc::new_cyclic(|this| Broker {
             config,
             registry,
@@ -60,6 +67,9 @@ impl Broker {
             access: AccessTable::default(),
             alarm: Mutex::default(),
             dead_letters: Arc::default(),
+            announcer,
+            firehose: Firehose::default(),
+            events: Events::default(),
             this: Weak::clone(this),
             replication: OnceLock::new(),
         })
@@ -69,7 +79,10 @@ impl Broker {
     pub fn attach(&self, groups: Arc<dyn Groups>, metadata: Arc<dyn Metadata>) {
         let is_first = self.replication.set(Replication { groups, metadata }).is_ok();
         debug_assert!(is_first, "a broker is attached once");
-        self.create_local_queues(&self.metadata().read());
+        let machine = self.metadata().read();
+        self.firehose.follow(&machine);
+        self.events.rebuild(&machine);
+        self.create_local_queues(&machine);
     }
 
     /// Whether [`Broker::attach`] was called.
@@ -93,6 +106,7 @@ impl Broker {
             }
             *alarm = reason.clone();
         }
+        self.tell_alarm(reason.as_ref());
         match reason {
             Some(reason) => warn!(%reason, "publishers are blocked"),
             None => info!("publishers are not blocked any more"),
@@ -129,6 +143,19 @@ impl Broker {
 
     pub(crate) fn tables(&self) -> &Tables {
         &self.tables
+    }
+
+    /// The broker's own publisher, once there are groups.
+    pub(crate) fn announcer(&self) -> Option<&Announcer> {
+        self.is_attached().then_some(&self.announcer)
+    }
+
+    pub(crate) fn firehose(&self) -> &Firehose {
+        &self.firehose
+    }
+
+    pub(crate) fn events(&self) -> &Events {
+        &self.events
     }
 
     pub(crate) fn access(&self) -> &AccessTable {
@@ -236,13 +263,17 @@ impl Sessions for Broker {
 }
 
 impl MetadataObserver for Broker {
-    fn changed(&self, _machine: &Machine, events: &[Event]) {
+    fn changed(&self, machine: &Machine, events: &[Event]) {
         self.tables.apply(events);
         if events.iter().any(concerns_access) {
             self.access.changed();
         }
         self.follow_local_queues(events);
         self.close_orphans(events);
+        if events.iter().any(concerns_tracing) {
+            self.firehose.follow(machine);
+        }
+        self.tell_changes(machine, events);
         self.dead_letters.topology_changed();
     }
 
@@ -250,6 +281,8 @@ impl MetadataObserver for Broker {
         self.tables.rebuild(machine);
         self.access.changed();
         self.create_local_queues(machine);
+        self.firehose.follow(machine);
+        self.events.rebuild(machine);
         self.dead_letters.topology_changed();
     }
 }
@@ -262,6 +295,10 @@ impl Drop for Broker {
 
 fn create(queue: QueueId) -> Command {
     Command::CreateQueue { queue, config: queue::QueueConfig::default() }
+}
+
+fn concerns_tracing(event: &Event) -> bool {
+    matches!(event, Event::VhostCreated { .. } | Event::VhostChanged { .. } | Event::VhostDeleted { .. })
 }
 
 fn concerns_access(event: &Event) -> bool {

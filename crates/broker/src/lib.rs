@@ -8,12 +8,16 @@
 
 mod access;
 mod alarms;
+mod announce;
 mod broker;
 mod cleanup;
 mod completion;
 mod config;
 mod dead_letter;
+mod events;
+mod facts;
 mod failure;
+mod firehose;
 mod limits;
 pub mod listing;
 mod mailbox;

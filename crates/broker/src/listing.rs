@@ -13,6 +13,9 @@ use crate::{Broker, mailbox::Mail, registry::Member};
 /// How long connections may take to describe themselves. Those that do not (they wait for their end) are left out.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// What is spoken.
+pub(crate) const PROTOCOL: &str = "AMQP 0-9-1";
+
 /// A connection whose virtual host is open.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Connection {

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use types::{ConsumerKey, NodeId, QueueId, SessionId, ShortStr};
 
 use crate::{
+    announce::Announcer,
     dead_letter::{Inbox, Input},
     mailbox::{Address, Mail, Mailbox},
 };
@@ -30,6 +31,8 @@ enum Recipient {
     Channel(Arc<Mailbox>, u16),
     /// The task that forwards dead letters.
     DeadLetters(Arc<Inbox>),
+    /// The broker itself: what it has under way. The tokens of its chunks are their bytes.
+    Announcer(Arc<AtomicU64>),
     /// Tasks that wait for the answers to the session's last chunks; nothing else matters to them.
     Waiters(Vec<Option<oneshot::Sender<ChunkReplies>>>),
 }
@@ -89,6 +92,13 @@ impl Registry {
         session
     }
 
+    /// The session in which the broker itself publishes.
+    pub(crate) fn open_announcer(&self) -> Announcer {
+        let (session, in_flight) = (self.unheard(), Arc::default());
+        self.shard(session).lock().insert(session.serial, Recipient::Announcer(Arc::clone(&in_flight)));
+        Announcer::new(session, in_flight)
+    }
+
     /// A new session of a task that waits for the answers to one chunk, submitted with [`waiter_token`] of zero.
     pub(crate) fn open_waiter(&self) -> (SessionId, oneshot::Receiver<ChunkReplies>) {
         let session = self.unheard();
@@ -127,7 +137,7 @@ impl Registry {
         }
         let (mailbox, channel) = match self.shard(session).lock().get(&session.serial) {
             Some(Recipient::Channel(mailbox, channel)) => (Arc::clone(mailbox), *channel),
-            Some(Recipient::DeadLetters(_) | Recipient::Waiters(_)) | None => return,
+            Some(Recipient::DeadLetters(_) | Recipient::Announcer(_) | Recipient::Waiters(_)) | None => return,
         };
         mailbox.push(mail(Address { channel, session }));
     }
@@ -148,6 +158,9 @@ impl Registry {
                 let inbox = Arc::clone(inbox);
                 drop(shard);
                 inbox.push(Input::Replied(token, replies));
+            }
+            Some(Recipient::Announcer(in_flight)) => {
+                in_flight.fetch_sub(token, Ordering::Relaxed);
             }
             Some(Recipient::Waiters(waiters)) => {
                 let waiter = waiters.iter_mut().enumerate().find(|(at, _)| waiter_token(*at) == token);

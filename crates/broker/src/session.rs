@@ -11,11 +11,11 @@ mod chunk;
 mod close;
 mod confirm;
 mod consume;
-mod consumer;
+pub(crate) mod consumer;
 mod declare;
 mod delete;
 mod deliver;
-mod describe;
+pub(crate) mod describe;
 mod exchange;
 mod expiration;
 mod get;
@@ -26,7 +26,7 @@ mod outbox;
 mod publish;
 mod qos;
 pub(crate) mod ranges;
-mod route;
+pub(crate) mod route;
 mod settle;
 mod shared;
 mod unsupported;
@@ -246,12 +246,14 @@ impl ConnectionSession {
         self.shared.broker.registry().channel_opened(self.shared.id.serial);
         let session = self.shared.broker.registry().open(Arc::clone(&self.shared.mailbox), number);
         self.channels.insert(number, Channel::new(number, session));
+        self.shared.tell_channel_created(number);
         metrics::channel_opened();
     }
 
     fn close_channel(&mut self, number: u16) {
         let Some(mut channel) = self.channels.remove(&number) else { return };
         self.shared.broker.registry().channel_closed(self.shared.id.serial);
+        self.shared.tell_channel_closed(number);
         channel.hang_up();
         if channel.is_idle() {
             channel.end(&mut self.shared);
@@ -304,6 +306,9 @@ impl Drop for ConnectionSession {
         }
         if !self.is_closed && self.has_exclusive_queues() {
             cleanup::delete_exclusive(&self.shared.broker, self.shared.id, || {});
+        }
+        if self.shared.is_open {
+            self.shared.tell_connection_closed();
         }
         self.shared.broker.disconnect(self.shared.id);
     }

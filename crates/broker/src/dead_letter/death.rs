@@ -175,7 +175,7 @@ fn tables(headers: &FieldTable) -> Vec<FieldTable> {
 }
 
 /// The keys of a header `CC` or `BCC`.
-fn keys(headers: &FieldTable, name: &str) -> Vec<ShortStr> {
+pub(crate) fn keys(headers: &FieldTable, name: &str) -> Vec<ShortStr> {
     let Some(FieldValue::Array(keys)) = headers.get(name) else { return Vec::new() };
     let keys = keys.iter().filter_map(|key| match key {
         FieldValue::LongStr(key) => ShortStr::from_bytes(key.clone()).ok(),

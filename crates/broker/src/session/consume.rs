@@ -97,6 +97,7 @@ impl Channel {
         if let Some(consumer) = self.consumers.get_mut(number) {
             consumer.is_active = true;
             let consumer_tag = consumer.tag.clone();
+            cx.shared.tell_consumer_created(self.number, consumer);
             self.answer(cx, no_wait, basic::ConsumeOk { consumer_tag });
             self.has_work(cx.shared);
         }
@@ -183,6 +184,9 @@ impl Channel {
         let consumer = self.consumers.remove(number)?;
         shared.broker.registry().unwatch(consumer.queue, self.key(number));
         metrics::consumer_removed();
+        if consumer.is_active {
+            shared.tell_consumer_deleted(self.number, &consumer);
+        }
         Some(consumer)
     }
 }

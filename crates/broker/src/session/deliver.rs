@@ -161,6 +161,9 @@ fn send_one(cx: &mut Context<'_>, channel: u16, number: u32, consumer: &Consumer
         error!(queue_id = %consumer.queue, seq, "a stored message cannot be read");
         return false;
     };
+    if cx.shared.broker.firehose().is_on() {
+        cx.shared.tap_out(channel, consumer.queue, redelivered, &message);
+    }
     let delivery = Delivery {
         consumer_tag: consumer.tag.clone(),
         origin: Origin { consumer: number, queue: consumer.queue, seq },

@@ -22,7 +22,7 @@ impl ConnectionSession {
             local: shared.local,
             user: user.name.clone(),
             vhost: shared.vhost.clone(),
-            protocol: "AMQP 0-9-1",
+            protocol: listing::PROTOCOL,
             auth_mechanism: shared.mechanism.clone(),
             client_properties: decoded(&shared.client_properties),
             connected_at: shared.connected_at,
@@ -93,6 +93,7 @@ pub(crate) fn encoded(fields: &FieldTable) -> Bytes {
     Bytes::copy_from_slice(&buf)
 }
 
-fn decoded(encoded: &Bytes) -> FieldTable {
+/// The table again.
+pub(crate) fn decoded(encoded: &Bytes) -> FieldTable {
     if encoded.is_empty() { FieldTable::default() } else { table::decode(&mut encoded.clone()).unwrap_or_default() }
 }

@@ -78,6 +78,9 @@ impl Channel {
         };
         if self.is_open {
             cx.shared.tally.delivered += 1;
+            if cx.shared.broker.firehose().is_on() {
+                cx.shared.tap_out(self.number, place.queue, got.redelivered, &delivery.message);
+            }
             cx.conn.get_ok(self.number, &delivery, u32::try_from(got.remaining).unwrap_or(u32::MAX));
         }
         Ok(())

@@ -24,7 +24,9 @@ impl Shared {
     ) {
         let who = client_properties.get("connection_name").and_then(|name| name.as_str()).unwrap_or_default();
         let credentials = credentials(mechanism, response);
+        let claimed = credentials.as_ref().map(|credentials| credentials.user.clone()).unwrap_or_default();
         let verdict = credentials.and_then(|credentials| self.authenticate(&credentials));
+        self.tell_login(&claimed, mechanism, verdict.as_ref().err().map(String::as_str));
         match verdict {
             Ok(user) => {
                 debug!(user = %user.name, connection = self.id.serial, connection_name = who, "login");
@@ -65,6 +67,7 @@ impl Shared {
                 self.is_open = true;
                 self.broker.registry().opened(self.id.serial, &self.user_name(), &self.vhost);
                 conn.open_ok();
+                self.tell_connection_created();
             }
             Err(failure) => {
                 metrics::client_error();
@@ -80,7 +83,7 @@ impl Shared {
         let name = self.user_name();
         let user = {
             let machine = self.broker.metadata().read();
-            machine.user(name.as_bytes()).map(|user| User::of(user))
+            machine.user(name.as_bytes()).map(User::of)
         };
         let Some(user) = user else {
             info!(user = %name, connection = self.id.serial, "new secret refused: the user is gone");

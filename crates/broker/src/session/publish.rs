@@ -38,6 +38,9 @@ impl Channel {
             check_properties(cx.shared, publish)?;
         }
         cx.shared.tally.published += 1;
+        if cx.shared.broker.firehose().is_on() {
+            cx.shared.tap_in(self.number, publish, &route);
+        }
         if route.parts.is_empty() {
             self.unroutable(cx, publish);
         } else {
