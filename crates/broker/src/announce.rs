@@ -8,7 +8,7 @@ use std::sync::{
 
 use bytes::Bytes;
 use queue::{Command, Enqueue, EnqueueRun};
-use routing::Routes;
+use routing::{Message, RouteOutcome, Routes};
 use types::{BlobBuilder, RecordParts, SessionId, ShortStr};
 
 use crate::{broker::Broker, session::route::Route};
@@ -28,7 +28,7 @@ pub(crate) struct Announcer {
 pub(crate) struct Target<'a> {
     pub(crate) vhost: &'a ShortStr,
     pub(crate) exchange: &'a ShortStr,
-    pub(crate) routing_key: &'a [u8],
+    pub(crate) routing_key: &'a Bytes,
 }
 
 impl Announcer {
@@ -48,9 +48,12 @@ impl Announcer {
         let Target { vhost, exchange, routing_key } = target;
         let mut routes = Routes::new();
         let table = broker.tables().read();
-        drop(table.route(vhost.as_bytes(), exchange.as_bytes(), routing_key, || None, &mut routes));
+        let outcome = table.route(vhost.as_bytes(), exchange.as_bytes(), &Message::with_key(routing_key), &mut routes);
         drop(table);
-        if routes.is_empty() || self.in_flight.load(Ordering::Relaxed) > IN_FLIGHT_MAX {
+        if outcome == RouteOutcome::NoSuchExchange
+            || routes.is_empty()
+            || self.in_flight.load(Ordering::Relaxed) > IN_FLIGHT_MAX
+        {
             return;
         }
         let properties = properties();

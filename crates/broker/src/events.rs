@@ -50,7 +50,8 @@ impl Broker {
     /// Tells of an event.
     pub(crate) fn tell(&self, event: &'static str, describe: impl FnOnce(&mut Facts)) {
         let Some(announcer) = self.announcer() else { return };
-        let target = Target { vhost: &VHOST, exchange: &EXCHANGE, routing_key: event.as_bytes() };
+        let routing_key = &Bytes::from_static(event.as_bytes());
+        let target = Target { vhost: &VHOST, exchange: &EXCHANGE, routing_key };
         announcer.publish(self, target, &[Bytes::new()], || {
             let now = clock::now();
             let mut facts = Facts::default();

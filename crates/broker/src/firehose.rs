@@ -11,7 +11,7 @@ use amqp_connection::Publish;
 use bytes::Bytes;
 use metadata::Machine;
 use parking_lot::RwLock;
-use types::{FieldTable, FieldValue, MessageRecord, QueueId, ShortStr};
+use types::{FieldTable, FieldValue, MessageRecord, QueueId, ShortStr, limits::NAME_BYTES_MAX};
 
 use crate::{
     announce::Target,
@@ -89,9 +89,10 @@ impl Shared {
         if *traced.exchange == EXCHANGE || !self.broker.firehose().traces(&self.vhost) {
             return;
         }
-        let key = [verb.as_bytes(), b".", of.as_bytes()].concat();
+        let mut key = [verb.as_bytes(), b".", of.as_bytes()].concat();
         // A key has at most 255 bytes; RabbitMQ would fail to encode a longer one.
-        let routing_key = key.get(..types::limits::NAME_BYTES_MAX).unwrap_or(&key);
+        key.truncate(NAME_BYTES_MAX);
+        let routing_key = &Bytes::from(key);
         let target = Target { vhost: &self.vhost, exchange: &EXCHANGE, routing_key };
         let Some(announcer) = self.broker.announcer() else { return };
         announcer.publish(&self.broker, target, body, || {

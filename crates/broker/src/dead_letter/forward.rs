@@ -124,8 +124,7 @@ impl Worker {
         rewritten: &Rewritten,
     ) -> Targets {
         let mut targets = Targets::new();
-        let keys: Vec<Bytes> =
-            rewritten.routing_keys.iter().map(|key| Bytes::copy_from_slice(key.as_bytes())).collect();
+        let keys: Vec<Bytes> = rewritten.routing_keys.iter().map(ShortStr::bytes).collect();
         let Some((first, more_keys)) = keys.split_first() else { return targets };
         let message = Message {
             more_keys,
