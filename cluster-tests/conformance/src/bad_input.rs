@@ -49,7 +49,7 @@ pub fn run(uris: &[String], report: &mut Report) -> Result<()> {
 }
 
 /// `host:port` of a URI.
-fn address(uri: &str) -> Result<&str> {
+pub(crate) fn address(uri: &str) -> Result<&str> {
     let address = uri.rsplit_once('@').and_then(|(_, rest)| rest.split('/').next());
     ensure!(address.is_some(), "{uri} is not amqp://user:password@host:port/vhost");
     Ok(address.unwrap_or_default())

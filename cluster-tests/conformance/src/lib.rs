@@ -4,6 +4,7 @@
 //! The same stock clients run against RabbitMQ with `--uri`, which gives the reference answer.
 #![expect(clippy::print_stdout, reason = "a command line tool")]
 
+pub mod adversarial;
 pub mod bad_input;
 pub mod bystander;
 pub mod power_loss;

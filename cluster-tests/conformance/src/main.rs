@@ -5,14 +5,11 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, ensure};
 use clap::{Parser, ValueEnum};
-use conformance::{bad_input, power_loss, report::Report, rust_client, stock};
+use conformance::{adversarial, bad_input, power_loss, report::Report, rust_client, stock};
 use xtask::{
     cluster::{Cluster, ClusterSpec},
     paths,
 };
-
-/// Ports of the cluster that is started for the tests are the standard ones plus this.
-const PORT_OFFSET: u16 = 1000;
 
 /// Stock clients, bad input and power loss against three nodes
 #[derive(Debug, Parser)]
@@ -23,6 +20,9 @@ struct Args {
     /// Nodes that run already, such as amqp://guest:guest@127.0.0.1:5672/%2F; one node is enough
     #[arg(long, conflicts_with = "broker", value_delimiter = ',')]
     uri: Vec<String>,
+    /// Ports of the cluster that is started for the tests are the standard ones plus this
+    #[arg(long, default_value_t = 1000)]
+    port_offset: u16,
     /// Only these parts
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,
@@ -34,6 +34,8 @@ enum Part {
     Stock,
     /// Bytes that no client library sends
     BadInput,
+    /// Clients that ask for more than their share
+    Adversarial,
     /// kill -9 of all nodes at once (needs --broker)
     PowerLoss,
 }
@@ -52,7 +54,7 @@ fn run(args: &Args) -> Result<()> {
     let root = paths::root()?;
     let mut report = Report::default();
     let wanted = |part| args.only.is_empty() || args.only.contains(&part);
-    let cluster = Cluster::new(ClusterSpec::beside(&root, "conformance", PORT_OFFSET));
+    let cluster = Cluster::new(ClusterSpec::beside(&root, "conformance", args.port_offset));
     let uris = if let Some(broker) = &args.broker {
         cluster.clean()?;
         cluster.up(broker)?;
@@ -68,6 +70,9 @@ fn run(args: &Args) -> Result<()> {
         }
         if wanted(Part::BadInput) {
             bad_input::run(&uris, &mut report)?;
+        }
+        if wanted(Part::Adversarial) {
+            adversarial::run(&uris, args.broker.is_some().then_some(&cluster), &mut report)?;
         }
         if wanted(Part::PowerLoss) && args.broker.is_some() {
             power_loss::run(&cluster, &mut report);
