@@ -10,14 +10,16 @@ use parking_lot::Mutex;
 use queue::{Cancelled, Command, QueueEnded};
 use replication::{
     AlarmKind, ChunkReplies, DeadLetterBatch, Groups, Metadata, MetadataObserver, SessionDelivery, Sessions,
+    queue_config,
 };
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 use types::{Blob, GroupId, NodeId, QueueId, SessionId, ShortStr};
 
 use crate::{
     access::AccessTable,
     alarms,
     announce::Announcer,
+    cleanup::{self, EndedQueues},
     config::Config,
     dead_letter::{Inbox, Input},
     events::Events,
@@ -25,6 +27,7 @@ use crate::{
     mailbox::{Mail, Mailbox},
     metrics,
     registry::Registry,
+    reply_to,
     tables::Tables,
 };
 
@@ -36,6 +39,8 @@ pub struct Broker {
     tables: Tables,
     access: AccessTable,
     alarm: Mutex<Option<ShortStr>>,
+    /// Queues that are on their way out of metadata.
+    ended: Arc<EndedQueues>,
     dead_letters: Arc<Inbox>,
     announcer: Announcer,
     firehose: Firehose,
@@ -66,6 +71,7 @@ impl Broker {
             tables: Tables::default(),
             access: AccessTable::default(),
             alarm: Mutex::default(),
+            ended: Arc::default(),
             dead_letters: Arc::default(),
             announcer,
             firehose: Firehose::default(),
@@ -182,12 +188,13 @@ impl Broker {
 
     /// The machine in this node's memory gets the queues that metadata puts there (by another node's death, or before this
     /// broker was attached), and loses those that metadata has lost.
-    fn follow_local_queues(&self, events: &[Event]) {
+    fn follow_local_queues(&self, machine: &Machine, events: &[Event]) {
         let here = GroupId::local(self.config.node);
         let commands: Vec<Command> = events
             .iter()
             .filter_map(|event| match event {
-                Event::QueueDeclared { queue, group, .. } if *group == here => Some(create(*queue)),
+                Event::QueueDeclared { queue, group, .. } if *group == here => create(machine, *queue),
+                Event::QueueSettingsChanged { queue, group } if *group == here => configure(machine, *queue),
                 Event::QueueDeleted { queue, group, .. } if *group == here => {
                     Some(Command::DeleteQueue { queue: *queue, if_unused: false, if_empty: false })
                 }
@@ -216,7 +223,7 @@ impl Broker {
     fn create_local_queues(&self, machine: &Machine) {
         let here = GroupId::local(self.config.node);
         let of_this_start = machine.queues_in_group(here).filter(|queue| queue.home == self.config.home());
-        self.submit_unanswered(here, of_this_start.map(|queue| create(queue.id)).collect());
+        self.submit_unanswered(here, of_this_start.filter_map(|queue| create(machine, queue.id)).collect());
     }
 
     fn submit_unanswered(&self, group: GroupId, commands: Vec<Command>) {
@@ -239,8 +246,8 @@ impl Sessions for Broker {
     }
 
     fn cancelled(&self, cancelled: Cancelled) {
-        let consumer = cancelled.consumer;
-        self.registry.post(consumer.session, |to| Mail::Cancelled { to, number: consumer.number });
+        let Cancelled { consumer, reason, .. } = cancelled;
+        self.registry.post(consumer.session, |to| Mail::Cancelled { to, number: consumer.number, reason });
     }
 
     fn dead_letters(&self, group: GroupId, letters: DeadLetterBatch) {
@@ -249,7 +256,14 @@ impl Sessions for Broker {
     }
 
     fn queues_ended(&self, group: GroupId, queues: Vec<QueueEnded>) {
-        warn!(%group, count = queues.len(), "queues have ended");
+        debug!(%group, count = queues.len(), "queues have ended");
+        let (replies, others): (Vec<QueueId>, Vec<QueueId>) =
+            queues.into_iter().map(|ended| ended.queue).partition(|queue| reply_to::is_reply_queue(*queue));
+        cleanup::forget_ended(self.metadata(), &self.ended, others);
+        if !replies.is_empty() {
+            // Metadata has never heard of them.
+            self.submit_unanswered(group, vec![Command::Forget { queues: replies }]);
+        }
     }
 
     fn alarms_changed(&self, alarms: Vec<(NodeId, AlarmKind)>) {
@@ -268,7 +282,7 @@ impl MetadataObserver for Broker {
         if events.iter().any(concerns_access) {
             self.access.changed();
         }
-        self.follow_local_queues(events);
+        self.follow_local_queues(machine, events);
         self.close_orphans(events);
         if events.iter().any(concerns_tracing) {
             self.firehose.follow(machine);
@@ -293,8 +307,15 @@ impl Drop for Broker {
     }
 }
 
-fn create(queue: QueueId) -> Command {
-    Command::CreateQueue { queue, config: queue::QueueConfig::default() }
+/// Events of one batch may declare a queue and delete it again: then there is nothing to create.
+fn create(machine: &Machine, queue: QueueId) -> Option<Command> {
+    machine.queue_by_id(queue)?;
+    Some(Command::CreateQueue { queue, config: queue_config(machine, queue) })
+}
+
+fn configure(machine: &Machine, queue: QueueId) -> Option<Command> {
+    machine.queue_by_id(queue)?;
+    Some(Command::ConfigureQueue { queue, config: queue_config(machine, queue) })
 }
 
 fn concerns_tracing(event: &Event) -> bool {

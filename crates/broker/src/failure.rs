@@ -65,6 +65,16 @@ impl Failure {
         Self::soft(ReplyCode::PreconditionFailed, text)
     }
 
+    /// 406: `invalid arg 'x-priority' for queue 'q' in vhost '/': …`.
+    pub(crate) fn invalid_argument(argument: &str, resource: &str, why: &str) -> Self {
+        Self::precondition(format!("invalid arg '{argument}' for {resource}: {why}"))
+    }
+
+    /// 405.
+    pub(crate) fn locked(text: impl Into<String>) -> Self {
+        Self::soft(ReplyCode::ResourceLocked, text)
+    }
+
     /// What metadata refuses: its codes and texts are RabbitMQ's.
     pub(crate) fn from_metadata(refusal: &metadata::Refusal) -> Self {
         let code = ReplyCode::from_code(refusal.reply_code()).unwrap_or(ReplyCode::InternalError);

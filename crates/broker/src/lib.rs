@@ -26,6 +26,7 @@ mod names;
 mod placement;
 mod properties;
 mod registry;
+mod reply_to;
 mod session;
 mod tables;
 

@@ -5,6 +5,7 @@
 //! connection's bytes in flight are limited), and for each consumer as many messages as its prefetch or credit allows.
 
 use parking_lot::Mutex;
+use queue::CancelReason;
 use replication::{ChunkReplies, SessionDelivery};
 use tokio::sync::{Notify, mpsc};
 use types::{GroupId, SessionId};
@@ -39,12 +40,14 @@ pub(crate) enum Mail {
         /// The messages.
         delivery: SessionDelivery,
     },
-    /// A consumer's queue is gone.
+    /// A consumer is over without its session's asking.
     Cancelled {
         /// The channel.
         to: Address,
         /// The consumer's number.
         number: u32,
+        /// Why.
+        reason: CancelReason,
     },
     /// The group has ended this node's sessions.
     SessionsLost(GroupId),

@@ -10,6 +10,7 @@ use std::{
 };
 
 use parking_lot::{Mutex, RwLock};
+use queue::CancelReason;
 use replication::ChunkReplies;
 use tokio::sync::oneshot;
 use types::{ConsumerKey, NodeId, QueueId, SessionId, ShortStr};
@@ -33,8 +34,8 @@ enum Recipient {
     DeadLetters(Arc<Inbox>),
     /// The broker itself: what it has under way. The tokens of its chunks are their bytes.
     Announcer(Arc<AtomicU64>),
-    /// Tasks that wait for the answers to the session's last chunks; nothing else matters to them.
-    Waiters(Vec<Option<oneshot::Sender<ChunkReplies>>>),
+    /// A task that waits for the answers to the session's only chunk.
+    Waiter(Option<oneshot::Sender<ChunkReplies>>),
 }
 
 /// A connection of this node.
@@ -99,30 +100,17 @@ impl Registry {
         Announcer::new(session, in_flight)
     }
 
-    /// A new session of a task that waits for the answers to one chunk, submitted with [`waiter_token`] of zero.
+    /// A new session of a task that waits for the answers to one chunk, whatever its token.
     pub(crate) fn open_waiter(&self) -> (SessionId, oneshot::Receiver<ChunkReplies>) {
         let session = self.unheard();
         let (sender, receiver) = oneshot::channel();
-        self.shard(session).lock().insert(session.serial, Recipient::Waiters(vec![Some(sender)]));
+        self.shard(session).lock().insert(session.serial, Recipient::Waiter(Some(sender)));
         (session, receiver)
     }
 
-    /// From now on the session's mail goes to that many tasks, each of which waits for the answers to the chunk with its
-    /// [`waiter_token`]. With none, the session is over.
-    pub(crate) fn hand_over(&self, session: SessionId, waiters: usize) -> Vec<oneshot::Receiver<ChunkReplies>> {
-        let (senders, receivers): (Vec<_>, Vec<_>) = (0..waiters)
-            .map(|_| {
-                let (sender, receiver) = oneshot::channel();
-                (Some(sender), receiver)
-            })
-            .unzip();
-        let mut shard = self.shard(session).lock();
-        if senders.is_empty() {
-            shard.remove(&session.serial);
-        } else {
-            shard.insert(session.serial, Recipient::Waiters(senders));
-        }
-        receivers
+    /// The session is over: what still comes for it is dropped.
+    pub(crate) fn close(&self, session: SessionId) {
+        self.shard(session).lock().remove(&session.serial);
     }
 
     /// A session whose answers nobody hears.
@@ -137,7 +125,7 @@ impl Registry {
         }
         let (mailbox, channel) = match self.shard(session).lock().get(&session.serial) {
             Some(Recipient::Channel(mailbox, channel)) => (Arc::clone(mailbox), *channel),
-            Some(Recipient::DeadLetters(_) | Recipient::Announcer(_) | Recipient::Waiters(_)) | None => return,
+            Some(Recipient::DeadLetters(_) | Recipient::Announcer(_) | Recipient::Waiter(_)) | None => return,
         };
         mailbox.push(mail(Address { channel, session }));
     }
@@ -162,15 +150,12 @@ impl Registry {
             Some(Recipient::Announcer(in_flight)) => {
                 in_flight.fetch_sub(token, Ordering::Relaxed);
             }
-            Some(Recipient::Waiters(waiters)) => {
-                let waiter = waiters.iter_mut().enumerate().find(|(at, _)| waiter_token(*at) == token);
-                if let Some(sender) = waiter.and_then(|(_, sender)| sender.take()) {
+            Some(Recipient::Waiter(sender)) => {
+                if let Some(sender) = sender.take() {
                     // The task may have given up.
                     sender.send(replies).ok();
                 }
-                if waiters.iter().all(Option::is_none) {
-                    shard.remove(&session.serial);
-                }
+                shard.remove(&session.serial);
             }
             None => {}
         }
@@ -197,7 +182,7 @@ impl Registry {
     pub(crate) fn queue_gone(&self, queue: QueueId) {
         let watchers = self.watchers.lock().remove(&queue).unwrap_or_default();
         for ConsumerKey { session, number } in watchers {
-            self.post(session, |to| Mail::Cancelled { to, number });
+            self.post(session, |to| Mail::Cancelled { to, number, reason: CancelReason::QueueGone });
         }
     }
 
@@ -272,10 +257,4 @@ impl Registry {
         let at = usize::try_from(session.serial % SHARD_COUNT).expect("there are few shards");
         &self.shards[at]
     }
-}
-
-/// The token of the chunk that a session's waiter with that position waits for. Channels count their tokens from zero and
-/// never get there.
-pub(crate) fn waiter_token(at: usize) -> u64 {
-    u64::MAX - u64::try_from(at).expect("usize has at most 64 bits")
 }

@@ -16,6 +16,7 @@ mod declare;
 mod delete;
 mod deliver;
 pub(crate) mod describe;
+mod direct_reply;
 mod exchange;
 mod expiration;
 mod get;
@@ -29,7 +30,8 @@ pub(crate) mod ranges;
 pub(crate) mod route;
 mod settle;
 mod shared;
-mod unsupported;
+mod transaction;
+mod wishes;
 
 use std::{
     collections::BTreeMap,
@@ -200,8 +202,8 @@ impl ConnectionSession {
             Mail::Delivery { to, delivery } => {
                 self.with_channel(conn, to, |channel, cx| channel.deliver(cx, delivery));
             }
-            Mail::Cancelled { to, number } => {
-                self.with_channel(conn, to, |channel, cx| channel.cancelled(cx, number));
+            Mail::Cancelled { to, number, reason } => {
+                self.with_channel(conn, to, |channel, cx| channel.cancelled(cx, number, reason));
             }
             Mail::Completed { to, completion } => {
                 self.with_channel(conn, to, |channel, cx| channel.completed(cx, completion));

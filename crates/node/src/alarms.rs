@@ -110,11 +110,4 @@ mod tests {
         assert_eq!(MemoryLimit::Part(0.5).bytes(None), None);
         assert_eq!(MemoryLimit::Bytes(7).bytes(None), Some(7));
     }
-
-    #[test]
-    fn publishers_are_told_all_that_is_short() {
-        let reason = |memory, disk| Alarms { memory, disk }.reason();
-        assert_eq!(reason(false, false), None);
-        assert_eq!(reason(true, true), Some("low on memory & disk"));
-    }
 }

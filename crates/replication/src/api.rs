@@ -24,6 +24,9 @@ pub trait Groups: Send + Sync + 'static {
 
     /// The replicated queue groups of the cluster.
     fn shards(&self) -> Vec<GroupId>;
+
+    /// Whether a node is there, as far as this node knows: what lives in the memory of another is not asked for in vain.
+    fn is_node_up(&self, node: NodeId) -> bool;
 }
 
 /// Takes what the groups decide for sessions of this node. Implemented by the broker. Calls must not block; per session and

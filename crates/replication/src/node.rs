@@ -190,6 +190,10 @@ impl Groups for Replication {
     fn shards(&self) -> Vec<GroupId> {
         (1..=self.0.identity.shards).map(GroupId).collect()
     }
+
+    fn is_node_up(&self, node: NodeId) -> bool {
+        node == self.0.identity.node || self.0.liveness.is_up(node)
+    }
 }
 
 impl Metadata for Replication {

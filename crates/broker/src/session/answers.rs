@@ -1,11 +1,13 @@
 //! Answers of groups to the chunks of a channel.
 
-use replication::ChunkReplies;
+use queue::{Overflow, Reply, SlotRange};
+use replication::{Answer, ChunkReplies, queue_config};
 use types::SeqRange;
 
 use super::{
     channel::{Caller, Channel},
     chunk::PendingChunk,
+    confirm::Fate,
     shared::Context,
 };
 use crate::failure::Failure;
@@ -13,14 +15,24 @@ use crate::failure::Failure;
 impl Channel {
     /// A chunk is answered: publishes are confirmed, the channel's operation goes on.
     pub(crate) fn replied(&mut self, cx: &mut Context<'_>, token: u64, replies: ChunkReplies) {
-        let Some(mut chunk) = self.pending.remove(&token) else { return };
+        let Some(chunk) = self.pending.remove(&token) else { return };
         cx.shared.in_flight_bytes -= chunk.bytes;
-        let is_done = replies != ChunkReplies::Unavailable;
-        self.confirm(cx, &mut chunk, is_done);
-        if !is_done && self.holding.contains(&chunk.group) && !self.has_failed {
+        let rejected = rejected_slots(&replies);
+        let fate = match replies {
+            ChunkReplies::Applied(_) => Fate::Applied(&rejected),
+            // Which of them were rejected is lost with the answers.
+            ChunkReplies::AppliedUnanswered if may_reject(cx, &chunk) => Fate::Unknown,
+            ChunkReplies::AppliedUnanswered => Fate::Applied(&[]),
+            ChunkReplies::Unavailable => Fate::Unknown,
+        };
+        self.confirm(cx, &chunk, fate);
+        if replies == ChunkReplies::Unavailable && self.holding.contains(&chunk.group) && !self.has_failed {
             // Deliveries will not come, and what was settled may come again: the client must know.
             self.fail(cx, &Failure::internal("the queue is not available"), Caller::default());
             return;
+        }
+        if chunk.is_commit {
+            self.commit_answered(cx, fate);
         }
         let Some(expected) = chunk.expected else { return };
         match replies {
@@ -34,8 +46,8 @@ impl Channel {
     }
 
     /// Tells a publisher what became of a chunk's messages.
-    fn confirm(&mut self, cx: &mut Context<'_>, chunk: &mut PendingChunk, is_done: bool) {
-        let verdicts = self.shared_confirms.answered(chunk, is_done);
+    fn confirm(&mut self, cx: &mut Context<'_>, chunk: &PendingChunk, fate: Fate<'_>) {
+        let verdicts = self.shared_confirms.answered(chunk, fate);
         let count = |ranges: &[SeqRange]| ranges.iter().map(|range| range.count()).sum::<u64>();
         cx.shared.tally.confirmed += count(&verdicts.done);
         cx.shared.tally.refused += count(&verdicts.failed);
@@ -49,4 +61,26 @@ impl Channel {
             cx.conn.confirm(self.number, range, false);
         }
     }
+}
+
+/// Whether a queue that the chunk's messages went to refuses messages when it is full.
+fn may_reject(cx: &Context<'_>, chunk: &PendingChunk) -> bool {
+    let machine = cx.shared.broker.metadata().read();
+    let mut overflows = chunk.queues().map(|queue| queue_config(&machine, queue).overflow);
+    overflows.any(|overflow| match overflow {
+        Overflow::DropHead => false,
+        Overflow::RejectPublish | Overflow::RejectPublishDlx => true,
+    })
+}
+
+/// The messages of a chunk that a queue did not take. Slots ascend from command to command.
+fn rejected_slots(replies: &ChunkReplies) -> Vec<SlotRange> {
+    let ChunkReplies::Applied(answers) = replies else { return Vec::new() };
+    let mut rejected = Vec::new();
+    for answer in answers {
+        if let Answer::Reply(Reply::Rejected { slots }) = answer {
+            rejected.extend_from_slice(slots);
+        }
+    }
+    rejected
 }

@@ -12,7 +12,7 @@ use super::{
     operation::Step,
     shared::Context,
 };
-use crate::{failure::Failure, names};
+use crate::{failure::Failure, names, reply_to};
 
 /// What a client asks to be bound or unbound.
 struct Asked {
@@ -135,6 +135,10 @@ impl Channel {
 
 fn check_rights(cx: &mut Context<'_>, asked: &Asked) -> Result<(), Failure> {
     match &asked.destination {
+        Destination::Queue(name) if reply_to::is_reserved(name.as_bytes()) => {
+            let text = "cannot bind or unbind to a volatile (direct reply-to) queue";
+            return Err(Failure::access_refused(text));
+        }
         Destination::Queue(name) => cx.shared.check(Access::Write, Kind::Queue, name)?,
         Destination::Exchange(name) => {
             cx.shared.check(Access::Write, Kind::Exchange, name)?;

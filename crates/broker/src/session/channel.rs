@@ -20,6 +20,7 @@ use super::{
     outbox::{ChunkDraft, Outbox},
     route::{Route, RouteCache},
     shared::{Context, Shared},
+    transaction::Transaction,
 };
 use crate::{
     failure::{Failure, Scope},
@@ -28,7 +29,7 @@ use crate::{
 };
 
 /// What an event that waits costs beside its content. Unit: bytes.
-const EVENT_BYTES: usize = 256;
+pub(crate) const EVENT_BYTES: usize = 256;
 
 /// A channel, from the session's side.
 ///
@@ -59,6 +60,9 @@ pub(crate) struct Channel {
     pub(crate) shared_prefetch: u16,
     /// The queue that was declared last.
     pub(crate) last_queue: ShortStr,
+    /// The name of its direct reply-to queue, which goes with its consumer.
+    pub(crate) reply_name: Option<ShortStr>,
+    pub(crate) transaction: Transaction,
     pub(crate) gets: Gets,
     pub(crate) routes: RouteCache,
     /// The last route through a headers exchange, which cannot be cached: only compared with the next.
@@ -90,6 +94,8 @@ impl Channel {
             prefetch: 0,
             shared_prefetch: 0,
             last_queue: ShortStr::EMPTY,
+            reply_name: None,
+            transaction: Transaction::default(),
             gets: Gets::default(),
             routes: RouteCache::default(),
             last_route: None,
@@ -242,6 +248,10 @@ impl Channel {
     fn act(&mut self, cx: &mut Context<'_>, event: Event) {
         let (caller, result) = match event {
             Event::Publish { publish, .. } => (Caller::PUBLISH, self.publish(cx, &publish)),
+            Event::Settle { verb, deliveries, transactional: true, .. } => {
+                self.keep_settlement(verb, &deliveries);
+                return;
+            }
             Event::Settle { verb, deliveries, .. } => (Caller::default(), self.settle(cx, verb, &deliveries)),
             Event::Recover { deliveries, has_reply, .. } => {
                 (Caller::default(), self.recover(cx, &deliveries, has_reply))

@@ -1,15 +1,10 @@
-//! Ends of channels: what is not sent goes back, consumers go, queues that go with their last consumer may go.
-
-use std::collections::BTreeMap;
+//! Ends of channels: what is not sent goes back, consumers go.
 
 use queue::Command;
-use types::{Blob, GroupId, QueueId};
+use types::Blob;
 
 use super::{channel::Channel, outbox::ChunkDraft, shared::Shared};
-use crate::{
-    cleanup::{self, AutoDeletes},
-    metrics, registry,
-};
+use crate::metrics;
 
 impl Channel {
     /// The client hears nothing more. What it has sent before is still done.
@@ -20,26 +15,14 @@ impl Channel {
     /// Ends the session in all its groups, with the last chunk of each.
     pub(crate) fn end(&mut self, shared: &mut Shared) {
         self.forget_backlog(shared);
+        self.forget_transaction(shared);
         self.operation = None;
-        let deletes = self.end_consumers(shared);
+        self.end_consumers(shared);
         for group in std::mem::take(&mut self.holding) {
             self.chunk(shared, group).push(Command::CloseSession);
         }
-        for (group, queues) in &deletes {
-            let chunk = self.chunk(shared, *group);
-            for queue in queues {
-                chunk.push(Command::DeleteQueue { queue: *queue, if_unused: true, if_empty: false });
-            }
-        }
-        let receivers = shared.broker.registry().hand_over(self.session, deletes.len());
-        for chunk in self.outbox.take() {
-            let waiter = deletes.keys().position(|group| *group == chunk.group);
-            let token = waiter.map_or_else(|| self.next_token(), registry::waiter_token);
-            self.submit(shared, token, chunk);
-        }
-        for ((group, queues), replies) in deletes.into_iter().zip(receivers) {
-            cleanup::finish_auto_deletes(&shared.broker, AutoDeletes { group, queues, replies });
-        }
+        self.flush(shared);
+        shared.broker.registry().close(self.session);
         // Nobody hears the answers any more.
         let in_flight: usize = self.pending.values().map(|chunk| chunk.bytes).sum();
         shared.in_flight_bytes -= in_flight;
@@ -47,21 +30,14 @@ impl Channel {
         metrics::channel_closed();
     }
 
-    /// Takes all consumers out; returns the queues that may have lost their last one.
-    fn end_consumers(&mut self, shared: &mut Shared) -> BTreeMap<GroupId, Vec<QueueId>> {
+    /// Takes all consumers out.
+    fn end_consumers(&mut self, shared: &mut Shared) {
         let numbers: Vec<u32> = self.consumers.iter().map(|(number, _)| number).collect();
-        let mut deletes: BTreeMap<GroupId, Vec<QueueId>> = BTreeMap::new();
         for number in numbers {
-            let Some(consumer) = self.forget_consumer(shared, number) else { continue };
-            if consumer.auto_delete {
-                let queues = deletes.entry(consumer.group).or_default();
-                if !queues.contains(&consumer.queue) {
-                    queues.push(consumer.queue);
-                }
+            if let Some(consumer) = self.forget_consumer(shared, number) {
+                self.give_back_waiting(shared, number, consumer);
             }
-            self.give_back_waiting(shared, number, consumer);
         }
-        deletes
     }
 
     /// Submits what was gathered.

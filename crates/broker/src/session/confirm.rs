@@ -1,10 +1,12 @@
-//! Publisher confirms: a message is confirmed when every group that it went to has answered.
+//! Publisher confirms: a message is confirmed when every group that it went to has answered, and refused when a queue of one
+//! of them did not take it.
 //!
 //! The usual message goes to one group; its number is kept with the chunk, as part of a range. Messages that go to several
 //! groups share records here, one per run of messages with the same route in a batch.
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use queue::SlotRange;
 use types::SeqRange;
 
 use super::{chunk::PendingChunk, ranges, route::Route};
@@ -23,6 +25,17 @@ struct SharedConfirm {
     numbers: Vec<SeqRange>,
     answers_due: usize,
     failed: bool,
+    /// Those that a queue did not take, in no order.
+    rejected: Vec<SeqRange>,
+}
+
+/// What became of a chunk's messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate<'a> {
+    /// They are in their queues, but for these slots (ascending, not overlapping).
+    Applied(&'a [SlotRange]),
+    /// It is not known.
+    Unknown,
 }
 
 /// What is to be told to a publisher.
@@ -30,7 +43,7 @@ struct SharedConfirm {
 pub(crate) struct Verdicts {
     /// Confirmed.
     pub(crate) done: Vec<SeqRange>,
-    /// Refused: whether they are in their queues is not known.
+    /// Refused: they are not in all of their queues, or it is not known.
     pub(crate) failed: Vec<SeqRange>,
 }
 
@@ -46,8 +59,12 @@ impl SharedConfirms {
         }
         let id = self.next_id;
         self.next_id += 1;
-        let shared =
-            SharedConfirm { numbers: vec![SeqRange::one(number)], answers_due: route.parts.len(), failed: false };
+        let shared = SharedConfirm {
+            numbers: vec![SeqRange::one(number)],
+            answers_due: route.parts.len(),
+            failed: false,
+            rejected: Vec::new(),
+        };
         self.waiting.insert(id, shared);
         self.open = Some((Arc::clone(route), id));
         id
@@ -59,26 +76,51 @@ impl SharedConfirms {
     }
 
     /// A chunk was answered: what follows for the publisher.
-    pub(crate) fn answered(&mut self, chunk: &mut PendingChunk, ok: bool) -> Verdicts {
+    pub(crate) fn answered(&mut self, chunk: &PendingChunk, fate: Fate<'_>) -> Verdicts {
         let mut verdicts = Verdicts::default();
-        let own = std::mem::take(&mut chunk.confirms);
-        if ok {
-            verdicts.done = own;
-        } else {
-            verdicts.failed = own;
+        let own = chunk.confirms.iter().map(|entry| entry.numbers);
+        match fate {
+            Fate::Unknown => verdicts.failed.extend(own),
+            Fate::Applied([]) => verdicts.done.extend(own),
+            Fate::Applied(slots) => {
+                let rejected = chunk.confirms.iter().flat_map(|entry| entry.numbers_in(slots));
+                verdicts.split(own.collect(), rejected.collect());
+            }
         }
-        for id in chunk.shared.drain(..) {
+        for parts in chunk.shared.chunk_by(|one, next| one.id == next.id) {
+            let id = parts[0].id;
             let Some(shared) = self.waiting.get_mut(&id) else { continue };
             shared.answers_due -= 1;
-            shared.failed |= !ok;
+            match fate {
+                Fate::Unknown => shared.failed = true,
+                Fate::Applied(slots) => {
+                    shared.rejected.extend(parts.iter().flat_map(|part| part.publishes.numbers_in(slots)));
+                }
+            }
             if shared.answers_due == 0
                 && let Some(shared) = self.waiting.remove(&id)
             {
-                let list = if shared.failed { &mut verdicts.failed } else { &mut verdicts.done };
-                list.extend(shared.numbers);
+                if shared.failed {
+                    verdicts.failed.extend(shared.numbers);
+                } else {
+                    verdicts.split(shared.numbers, shared.rejected);
+                }
             }
         }
         verdicts
+    }
+}
+
+impl Verdicts {
+    /// Adds messages of which some were rejected.
+    fn split(&mut self, numbers: Vec<SeqRange>, mut rejected: Vec<SeqRange>) {
+        if rejected.is_empty() {
+            self.done.extend(numbers);
+            return;
+        }
+        ranges::normalize(&mut rejected);
+        self.done.extend(ranges::without(&numbers, &rejected));
+        self.failed.extend(rejected);
     }
 }
 
@@ -88,13 +130,17 @@ mod tests {
 
     use super::*;
 
+    const TAKEN: Fate<'static> = Fate::Applied(&[]);
+
     fn two_groups() -> Arc<Route> {
         Arc::new(Route::new([(QueueId(1), GroupId(1)), (QueueId(2), GroupId(2))].into_iter()))
     }
 
-    fn chunk(group: u32, shared: u64) -> PendingChunk {
+    fn chunk(group: u32, shared: u64, numbers: impl Iterator<Item = u64>) -> PendingChunk {
         let mut chunk = PendingChunk::new(GroupId(group));
-        chunk.shared.push(shared);
+        for (slot, number) in (0..).zip(numbers) {
+            chunk.number_shared(shared, slot, number);
+        }
         chunk
     }
 
@@ -105,17 +151,17 @@ mod tests {
         let id = confirms.add(5, &route);
         assert_eq!(confirms.add(6, &route), id);
         confirms.seal();
-        assert_eq!(confirms.answered(&mut chunk(1, id), true), Verdicts::default());
+        assert_eq!(confirms.answered(&chunk(1, id, 5..=6), TAKEN), Verdicts::default());
         let both = vec![SeqRange { first: 5, last: 6 }];
-        assert_eq!(confirms.answered(&mut chunk(2, id), true), Verdicts { done: both, failed: vec![] });
+        assert_eq!(confirms.answered(&chunk(2, id, 5..=6), TAKEN), Verdicts { done: both, failed: vec![] });
     }
 
     #[test]
     fn a_message_that_one_of_its_groups_failed_is_refused() {
         let mut confirms = SharedConfirms::default();
         let id = confirms.add(1, &two_groups());
-        confirms.answered(&mut chunk(1, id), false);
-        let verdicts = confirms.answered(&mut chunk(2, id), true);
+        confirms.answered(&chunk(1, id, 1..=1), Fate::Unknown);
+        let verdicts = confirms.answered(&chunk(2, id, 1..=1), TAKEN);
         assert_eq!(verdicts, Verdicts { done: vec![], failed: vec![SeqRange::one(1)] });
     }
 
@@ -126,5 +172,33 @@ mod tests {
         let first = confirms.add(1, &route);
         confirms.seal();
         assert_ne!(confirms.add(2, &route), first);
+    }
+
+    #[test]
+    fn exactly_the_messages_that_a_queue_rejected_are_refused() {
+        let mut confirms = SharedConfirms::default();
+        let mut pending = PendingChunk::new(GroupId(1));
+        for (slot, number) in (4..).zip(1..=5) {
+            pending.number(slot, number);
+        }
+        let rejected = [SlotRange { first: 5, count: 2 }, SlotRange { first: 8, count: 1 }];
+        let verdicts = confirms.answered(&pending, Fate::Applied(&rejected));
+        assert_eq!(verdicts.done, [SeqRange::one(1), SeqRange::one(4)]);
+        assert_eq!(verdicts.failed, [SeqRange { first: 2, last: 3 }, SeqRange::one(5)]);
+    }
+
+    #[test]
+    fn what_any_of_several_groups_rejected_is_refused() {
+        let mut confirms = SharedConfirms::default();
+        let route = two_groups();
+        let id = confirms.add(1, &route);
+        for number in 2..=4 {
+            confirms.add(number, &route);
+        }
+        let (of_one, of_two) = ([SlotRange { first: 3, count: 1 }], [SlotRange { first: 1, count: 1 }]);
+        assert_eq!(confirms.answered(&chunk(1, id, 1..=4), Fate::Applied(&of_one)), Verdicts::default());
+        let verdicts = confirms.answered(&chunk(2, id, 1..=4), Fate::Applied(&of_two));
+        assert_eq!(verdicts.done, [SeqRange::one(1), SeqRange::one(3)]);
+        assert_eq!(verdicts.failed, [SeqRange::one(2), SeqRange::one(4)]);
     }
 }

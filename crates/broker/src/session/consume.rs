@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use amqp_codec::methods::{Method, basic};
 use auth::{Access, Kind};
-use queue::{Command, ConsumerOptions, Refusal, Reply};
-use types::{FieldTable, ShortStr};
+use queue::{CancelReason, Command, ConsumerOptions, Refusal, Reply};
+use types::{FieldTable, FieldValue, ShortStr};
 
 use super::{
     channel::{Caller, Channel},
@@ -13,11 +13,10 @@ use super::{
     describe::encoded,
     operation::{Detaching, Place, Step, no_queue_or, refused},
     shared::{Context, Shared},
-    unsupported,
 };
 use crate::{
     failure::{self, Failure},
-    metrics, names,
+    metrics, names, reply_to,
 };
 
 impl Channel {
@@ -36,15 +35,22 @@ impl Channel {
         if most != 0 && self.consumers.len() >= most {
             return Err(Failure::not_allowed(format!("reached maximum ({most}) of consumers per channel")));
         }
-        unsupported::check_consume(&consume)?;
+        if consume.queue == reply_to::QUEUE {
+            return self.consume_replies(cx, caller, &consume);
+        }
         let name = self.named_or_last(&consume.queue)?;
         cx.shared.check(Access::Read, Kind::Queue, &name)?;
-        let (place, auto_delete) = {
+        let (place, settings) = {
             let machine = cx.shared.broker.metadata().read();
             let queue = machine.queue_for(&cx.shared.vhost, &name, cx.shared.id).map_err(|why| refused(&why))?;
-            (Place { queue: queue.id, group: queue.group }, queue.auto_delete)
+            (Place { queue: queue.id, group: queue.group }, machine.effective_queue(queue))
         };
-        check_arguments(&consume.arguments, &name, &cx.shared.vhost)?;
+        let arguments = Arguments::read(&consume.arguments, &name, &cx.shared.vhost)?;
+        if settings.single_active_consumer && consume.exclusive {
+            return Err(Failure::exclusive_use(&name, &cx.shared.vhost));
+        }
+        let default_timeout_ms = cx.shared.broker.config().consumer_timeout_ms;
+        let timeout_ms = arguments.timeout_ms.or(settings.consumer_timeout_ms).or(default_timeout_ms);
         let prefetch = self.prefetch_of_consumer();
         let credit = (prefetch == 0 || consume.no_ack).then(CreditWindow::new);
         let options = ConsumerOptions {
@@ -52,30 +58,41 @@ impl Channel {
             exclusive: consume.exclusive,
             prefetch: if consume.no_ack { 0 } else { ahead(prefetch) },
             initial_credit: credit.as_ref().map_or(0, CreditWindow::granted),
-            ..ConsumerOptions::default()
+            priority: arguments.priority,
+            timeout_ms: timeout_ms.filter(|ms| *ms > 0 && !consume.no_ack),
         };
-        let tag =
-            if consume.consumer_tag.is_empty() { names::generate("amq.ctag") } else { consume.consumer_tag.compact() };
+        let number = self.add_consumer(cx.shared, &consume, place, credit);
+        self.begin(cx, caller, Step::Attach { number, place, name, options, no_wait: consume.no_wait });
+        Ok(())
+    }
+
+    /// Notes a consumer that its queue is to have.
+    pub(crate) fn add_consumer(
+        &mut self,
+        shared: &Shared,
+        consume: &basic::Consume,
+        place: Place,
+        credit: Option<CreditWindow>,
+    ) -> u32 {
+        let tag = &consume.consumer_tag;
         let number = self.consumers.add(Consumer {
-            tag,
+            tag: if tag.is_empty() { names::generate("amq.ctag") } else { tag.compact() },
             queue: place.queue,
             group: place.group,
             no_ack: consume.no_ack,
             exclusive: consume.exclusive,
             arguments: encoded(&consume.arguments),
-            auto_delete,
             is_active: false,
             last_seq: 0,
             waiting: VecDeque::new(),
-            prefetch,
+            prefetch: self.prefetch_of_consumer(),
             unacked: 0,
             credit,
         });
         metrics::consumer_added();
-        cx.shared.broker.registry().watch(place.queue, self.key(number));
+        shared.broker.registry().watch(place.queue, self.key(number));
         self.holds_in(place.group);
-        self.begin(cx, caller, Step::Attach { number, place, name, options, no_wait: consume.no_wait });
-        Ok(())
+        number
     }
 
     /// The queue has the consumer, or does not want it.
@@ -123,7 +140,7 @@ impl Channel {
         Ok(())
     }
 
-    /// The queue has let the consumer go.
+    /// The queue has let the consumer go, and has ended if that was its last and it is one that does so.
     pub(crate) fn detached(
         &mut self,
         cx: &mut Context<'_>,
@@ -132,22 +149,40 @@ impl Channel {
         reply: &Reply,
     ) -> Result<(), Failure> {
         let Detaching { number, place, answer } = detaching;
-        let auto_delete = self.end_consumer(cx, number);
-        if auto_delete && matches!(reply, Reply::Detached { consumers: 0, .. }) {
-            self.begin(cx, caller, Step::DeleteUnused { place, answer });
+        self.end_consumer(cx, number);
+        let has_ended = matches!(reply, Reply::Detached { queue_ended: true, .. });
+        if has_ended && !reply_to::is_reply_queue(place.queue) {
+            self.unlist(cx, caller, place, answer);
         } else if let Some(answer) = answer {
             self.send(cx, answer);
         }
         Ok(())
     }
 
-    /// The consumer's queue is gone.
-    pub(crate) fn cancelled(&mut self, cx: &mut Context<'_>, number: u32) {
+    /// The consumer is over without having asked.
+    pub(crate) fn cancelled(&mut self, cx: &mut Context<'_>, number: u32, reason: CancelReason) {
         let Some(consumer) = self.consumers.get(number) else { return };
-        let (tag, was_active) = (consumer.tag.clone(), consumer.is_active);
-        self.end_consumer(cx, number);
-        if was_active && self.is_open && !self.has_failed {
-            cx.conn.cancel_consumer(self.number, &tag);
+        let (tag, was_active, held) = (consumer.tag.clone(), consumer.is_active, consumer.unacked);
+        match reason {
+            CancelReason::QueueGone => {
+                self.end_consumer(cx, number);
+                if was_active && self.is_open && !self.has_failed {
+                    cx.conn.cancel_consumer(self.number, &tag);
+                }
+            }
+            CancelReason::Timeout { after_ms } => {
+                self.end_consumer(cx, number);
+                // What the client held is back in the queue. What it still says of it comes too late.
+                self.unacked = self.unacked.saturating_sub(held);
+                self.consumers.note_timed_out(number);
+                if self.is_open && !self.has_failed {
+                    // A client that does not know that consumers can be cancelled loses its channel.
+                    cx.conn.consumer_timed_out(self.number, &tag, after_ms);
+                }
+            }
+        }
+        if self.waiting > 0 {
+            self.has_work(cx.shared);
         }
     }
 
@@ -167,22 +202,23 @@ impl Channel {
     fn revoke(&mut self, cx: &mut Context<'_>, number: u32) {
         let Some(consumer) = self.consumers.get(number) else { return };
         let (queue, group) = (consumer.queue, consumer.group);
-        self.cancelled(cx, number);
+        self.cancelled(cx, number, CancelReason::QueueGone);
         self.chunk(cx.shared, group).push(Command::Detach { queue, number });
     }
 
-    /// Takes a consumer out; whether its queue goes with its last consumer.
-    fn end_consumer(&mut self, cx: &mut Context<'_>, number: u32) -> bool {
-        let Some(mut consumer) = self.forget_consumer(cx.shared, number) else { return false };
-        let auto_delete = consumer.auto_delete;
+    /// Takes a consumer out.
+    fn end_consumer(&mut self, cx: &mut Context<'_>, number: u32) {
+        let Some(mut consumer) = self.forget_consumer(cx.shared, number) else { return };
         self.send_settled(cx, number, &mut consumer);
         self.give_back_waiting(cx.shared, number, consumer);
-        auto_delete
     }
 
     pub(crate) fn forget_consumer(&mut self, shared: &Shared, number: u32) -> Option<Consumer> {
         let consumer = self.consumers.remove(number)?;
         shared.broker.registry().unwatch(consumer.queue, self.key(number));
+        if reply_to::is_reply_queue(consumer.queue) {
+            self.reply_name = None;
+        }
         metrics::consumer_removed();
         if consumer.is_active {
             shared.tell_consumer_deleted(self.number, &consumer);
@@ -191,14 +227,29 @@ impl Channel {
     }
 }
 
-fn check_arguments(arguments: &FieldTable, name: &ShortStr, vhost: &ShortStr) -> Result<(), Failure> {
-    let Some(priority) = arguments.get("x-priority") else { return Ok(()) };
-    match priority.as_i64() {
-        Some(_) => Ok(()),
-        None => Err(Failure::precondition(format!(
-            "invalid arg 'x-priority' for {}: \"expected integer, got {}\"",
-            failure::queue(name, vhost),
-            priority.type_name()
-        ))),
+/// The arguments of `basic.consume` that mean something here.
+#[derive(Debug)]
+struct Arguments {
+    /// `x-priority`
+    priority: i64,
+    /// `x-consumer-timeout`. Unit: milliseconds; zero: none, whatever the queue says.
+    timeout_ms: Option<u64>,
+}
+
+impl Arguments {
+    fn read(arguments: &FieldTable, name: &ShortStr, vhost: &ShortStr) -> Result<Self, Failure> {
+        let number = |argument: &str| match arguments.get(argument) {
+            None => Ok(None),
+            Some(value) => value.as_i64().map(Some).ok_or_else(|| {
+                let why = format!("\"expected integer, got {}\"", value.type_name());
+                Failure::invalid_argument(argument, &failure::queue(name, vhost), &why)
+            }),
+        };
+        let timeout_ms = number("x-consumer-timeout")?.map(u64::try_from).transpose().map_err(|_| {
+            let value = arguments.get("x-consumer-timeout").and_then(FieldValue::as_i64).unwrap_or_default();
+            let why = format!("{{value_negative,{value}}}");
+            Failure::invalid_argument("x-consumer-timeout", &failure::queue(name, vhost), &why)
+        })?;
+        Ok(Arguments { priority: number("x-priority")?.unwrap_or(0), timeout_ms })
     }
 }

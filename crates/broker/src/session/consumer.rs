@@ -1,6 +1,6 @@
 //! The consumers of one channel, as their session sees them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use replication::DeliveredRecord;
@@ -32,8 +32,6 @@ pub(crate) struct Consumer {
     pub(crate) exclusive: bool,
     /// As it was declared, encoded.
     pub(crate) arguments: Bytes,
-    /// The queue goes with its last consumer.
-    pub(crate) auto_delete: bool,
     /// Whether the client knows that it has begun.
     pub(crate) is_active: bool,
     /// The last delivery that came from the group.
@@ -136,6 +134,8 @@ pub(crate) struct Consumers {
     by_tag: BTreeMap<ShortStr, u32>,
     /// The last deliveries that came for consumers that have ended.
     ended: BTreeMap<u32, u64>,
+    /// Consumers that held a message for too long: what they held is in its queue again.
+    timed_out: BTreeSet<u32>,
     /// The consumer after which the next round of sending begins.
     pub(crate) round_from: u32,
 }
@@ -184,6 +184,19 @@ impl Consumers {
     /// that still come.
     pub(crate) fn ended_mut(&mut self, number: u32) -> Option<&mut u64> {
         self.ended.get_mut(&number)
+    }
+
+    /// The queue has taken back what the consumer held.
+    pub(crate) fn note_timed_out(&mut self, number: u32) {
+        self.timed_out.insert(number);
+        if self.timed_out.len() > ENDED_MAX {
+            self.timed_out.pop_first();
+        }
+    }
+
+    /// Whether the queue has taken back what the consumer held.
+    pub(crate) fn has_timed_out(&self, number: u32) -> bool {
+        self.timed_out.contains(&number)
     }
 
     /// All, by number.

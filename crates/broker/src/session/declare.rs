@@ -4,16 +4,19 @@
 use amqp_codec::methods::queue as methods;
 use auth::{Access, Kind};
 use metadata::{DeclareQueue, Reply as MetadataReply};
-use queue::{Refusal, Reply};
+use queue::{Command, Refusal, Reply};
+use replication::queue_config;
 use types::{FieldTable, FieldValue, GroupId, ShortStr};
 
 use super::{
     channel::{Caller, Channel},
-    operation::{Declaring, Place, Step, refused},
+    operation::{Declaring, Place, Step, refused, unexpected},
     shared::Context,
-    unsupported,
 };
-use crate::{failure::Failure, names, placement};
+use crate::{
+    failure::{self, Failure},
+    names, placement, reply_to,
+};
 
 impl Channel {
     /// Declares a queue.
@@ -24,16 +27,18 @@ impl Channel {
         declare: methods::Declare,
     ) -> Result<(), Failure> {
         let name = names::stripped(&declare.queue);
+        if reply_to::is_reserved(name.as_bytes()) {
+            return self.declare_replies(cx, caller, name, declare.no_wait);
+        }
         if declare.passive {
             return self.declare_passively(cx, caller, name, declare.no_wait);
         }
         let server_named = name.is_empty();
         let name = if server_named { names::generate("amq.gen") } else { name };
         cx.shared.check(Access::Configure, Kind::Queue, &name)?;
-        let declaring = Declaring { name: name.clone(), no_wait: declare.no_wait };
         let mut command = DeclareQueue {
             vhost: cx.shared.vhost.clone(),
-            name,
+            name: name.clone(),
             server_named,
             durable: declare.durable,
             auto_delete: declare.auto_delete,
@@ -43,13 +48,30 @@ impl Channel {
             home: cx.shared.broker.config().home(),
             group: GroupId::local(cx.shared.broker.config().node),
         };
-        if let Some(there) = look_up(cx, &mut command)? {
-            self.begin(cx, caller, Step::Inspect(declaring, there));
-            return Ok(());
+        let there = look_up(cx, &mut command)?;
+        if there.is_none() {
+            check_dead_letter_rights(cx, &command.name, &command.arguments)?;
         }
-        check_dead_letter_rights(cx, &command.name, &command.arguments)?;
-        unsupported::check_queue_arguments(&command.arguments)?;
-        self.propose(cx, caller, metadata::Command::DeclareQueue(command), Step::Declare(declaring));
+        let declaring = Declaring { name, no_wait: declare.no_wait, command: Some(Box::new(command)) };
+        match there {
+            Some(place) => self.inspect(cx, caller, declaring, place),
+            None => self.declare_again(cx, caller, declaring)?,
+        }
+        Ok(())
+    }
+
+    /// The queue is to come into metadata.
+    pub(crate) fn declare_again(
+        &mut self,
+        cx: &mut Context<'_>,
+        caller: Caller,
+        declaring: Declaring,
+    ) -> Result<(), Failure> {
+        let Some(command) = declaring.command.as_deref() else {
+            return Err(Failure::not_found(failure::queue(&declaring.name, &cx.shared.vhost)));
+        };
+        let command = metadata::Command::DeclareQueue(command.clone());
+        self.propose(cx, caller, command, Step::Declare(declaring));
         Ok(())
     }
 
@@ -65,9 +87,58 @@ impl Channel {
             return Err(Failure::internal("metadata gave an answer that does not fit the question"));
         };
         let place = Place { queue, group };
-        let step = if created { Step::Create(declaring, place) } else { Step::Inspect(declaring, place) };
-        self.begin(cx, caller, step);
+        if created {
+            self.create(cx, caller, declaring, place);
+        } else {
+            self.inspect(cx, caller, declaring, place);
+        }
         Ok(())
+    }
+
+    /// The queue's machine is to have it, with the settings that are in force.
+    pub(crate) fn create(&mut self, cx: &mut Context<'_>, caller: Caller, declaring: Declaring, place: Place) {
+        let config = {
+            let machine = cx.shared.broker.metadata().read();
+            machine.queue_by_id(place.queue).map(|queue| queue_config(&machine, queue.id))
+        };
+        match config {
+            Some(config) => {
+                let command = Command::CreateQueue { queue: place.queue, config };
+                self.ask(cx, caller, place.group, command, Step::Create(declaring, place));
+            }
+            // It was deleted meanwhile.
+            None => self.replace(cx, caller, declaring, place),
+        }
+    }
+
+    /// The queue's machine has it, or had it before and has ended it: then it goes out of metadata, to be declared anew.
+    pub(crate) fn created(
+        &mut self,
+        cx: &mut Context<'_>,
+        caller: Caller,
+        declaring: Declaring,
+        place: Place,
+        reply: &Reply,
+    ) -> Result<(), Failure> {
+        match reply {
+            Reply::Done => self.answer_declare(cx, &declaring, 0, 0),
+            Reply::Refused(Refusal::NoSuchQueue) => {
+                self.replace(cx, caller, declaring, place);
+                Ok(())
+            }
+            _ => Err(unexpected()),
+        }
+    }
+
+    fn replace(&mut self, cx: &mut Context<'_>, caller: Caller, declaring: Declaring, place: Place) {
+        let command = metadata::Command::DeleteQueue { queue: place.queue };
+        self.propose(cx, caller, command, Step::Replace(declaring));
+    }
+
+    /// The queue is there: its machine is asked for its depth, and begins its time to expire anew.
+    fn inspect(&mut self, cx: &mut Context<'_>, caller: Caller, declaring: Declaring, place: Place) {
+        self.chunk(cx.shared, place.group).push(Command::Touch { queue: place.queue });
+        self.begin(cx, caller, Step::Inspect(declaring, place));
     }
 
     /// The queue's machine has told its depth. A queue that metadata has and its machine has not (its declarer died between
@@ -80,13 +151,18 @@ impl Channel {
         place: Place,
         reply: &Reply,
     ) -> Result<(), Failure> {
+        let is_reply_queue = reply_to::is_reply_queue(place.queue);
         match reply {
+            Reply::Depth { .. } if is_reply_queue => self.answer_declare(cx, &declaring, 0, 1),
+            Reply::Refused(Refusal::NoSuchQueue) if is_reply_queue => {
+                Err(Failure::not_found(failure::queue(&declaring.name, &cx.shared.vhost)))
+            }
             Reply::Depth { messages, consumers } => self.answer_declare(cx, &declaring, *messages, *consumers),
             Reply::Refused(Refusal::NoSuchQueue) => {
-                self.begin(cx, caller, Step::Create(declaring, place));
+                self.create(cx, caller, declaring, place);
                 Ok(())
             }
-            _ => Err(Failure::internal("the queue's group gave an answer that does not fit the question")),
+            _ => Err(unexpected()),
         }
     }
 
@@ -122,7 +198,7 @@ impl Channel {
             let queue = machine.queue_for(&cx.shared.vhost, &name, cx.shared.id).map_err(|why| refused(&why))?;
             Place { queue: queue.id, group: queue.group }
         };
-        self.begin(cx, caller, Step::Inspect(Declaring { name, no_wait }, place));
+        self.inspect(cx, caller, Declaring { name, no_wait, command: None }, place);
         Ok(())
     }
 }

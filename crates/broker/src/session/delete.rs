@@ -63,27 +63,8 @@ impl Channel {
         Ok(())
     }
 
-    /// A queue that goes with its last consumer has lost it, and is gone unless another has come.
-    pub(crate) fn deleted_unused(
-        &mut self,
-        cx: &mut Context<'_>,
-        caller: Caller,
-        place: Place,
-        answer: Option<Method>,
-        reply: &Reply,
-    ) -> Result<(), Failure> {
-        match reply {
-            Reply::Deleted { .. } | Reply::Refused(Refusal::NoSuchQueue) => self.unlist(cx, caller, place, answer),
-            _ => {
-                if let Some(answer) = answer {
-                    self.send(cx, answer);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn unlist(&mut self, cx: &mut Context<'_>, caller: Caller, place: Place, answer: Option<Method>) {
+    /// A queue that is gone goes out of metadata; then the client gets the answer.
+    pub(crate) fn unlist(&mut self, cx: &mut Context<'_>, caller: Caller, place: Place, answer: Option<Method>) {
         let command = metadata::Command::DeleteQueue { queue: place.queue };
         self.propose(cx, caller, command, Step::Unlist { answer });
     }

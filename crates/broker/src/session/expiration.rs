@@ -7,14 +7,14 @@ use crate::failure::Failure;
 /// RabbitMQ's limit of timers: ten years. Unit: milliseconds.
 const EXPIRATION_MS_MAX: i64 = 315_360_000_000;
 
-/// Refuses what is not a number of milliseconds, in RabbitMQ's words.
-pub(crate) fn check(expiration: &ShortStr) -> Result<(), Failure> {
+/// The number of milliseconds; what is none is refused in RabbitMQ's words.
+pub(crate) fn parse(expiration: &ShortStr) -> Result<u64, Failure> {
     let text = expiration.to_string_lossy();
     let why = match leading_integer(&text) {
         None => "no_integer".to_owned(),
         Some((value, "")) if value < 0 => format!("{{value_negative,{value}}}"),
         Some((value, "")) if value > EXPIRATION_MS_MAX => format!("{{value_too_big,{value}}}"),
-        Some((_, "")) => return Ok(()),
+        Some((value, "")) => return Ok(value.unsigned_abs()),
         Some((_, rest)) => format!("{{leftover_string,{rest:?}}}"),
     };
     Err(Failure::precondition(format!("invalid expiration '{text}': {why}")))
@@ -37,13 +37,13 @@ mod tests {
     use super::*;
 
     fn refusal(text: &'static str) -> String {
-        check(&ShortStr::from_static(text)).unwrap_err().text
+        parse(&ShortStr::from_static(text)).unwrap_err().text
     }
 
     #[test]
     fn milliseconds_up_to_ten_years_are_taken() {
-        for text in ["0", "60000", "315360000000"] {
-            assert_eq!(check(&ShortStr::from_static(text)), Ok(()));
+        for (text, ms) in [("0", 0), ("60000", 60_000), ("+5", 5), ("315360000000", 315_360_000_000)] {
+            assert_eq!(parse(&ShortStr::from_static(text)), Ok(ms));
         }
     }
 

@@ -26,6 +26,11 @@ impl Channel {
             Method::BasicConsume(consume) => self.consume(cx, caller, consume),
             Method::BasicCancel(cancel) => self.cancel(cx, caller, cancel),
             Method::BasicGet(get) => self.get(cx, caller, &get),
+            Method::TxCommit(_) => self.commit(cx, caller),
+            Method::TxRollback(_) => {
+                self.roll_back(cx);
+                Ok(())
+            }
             other => Err(Failure::not_implemented(format!("method {} is not supported", other.name()))),
         }
     }

@@ -2,15 +2,17 @@
 //!
 //! ```text
 //! exchange.declare/delete/bind/unbind, queue.bind/unbind:  Change
-//! queue.declare:  (Declare | nothing) -> (Create | Inspect) [-> Create]
+//! queue.declare:  (Declare | nothing) -> (Create | Inspect) [-> Create] [-> Replace -> Declare -> ...]
 //! queue.delete:   Delete -> Unlist
-//! basic.consume:  Attach         basic.cancel:  Detach [-> DeleteUnused -> Unlist]
+//! basic.consume:  Attach         basic.cancel:  Detach [-> Unlist]
 //! basic.get:      Get            queue.purge:   Purge
+//! tx.commit:      Commit
 //! ```
-//! `Change`, `Declare` and `Unlist` wait for metadata, the others for the answer of a queue's group.
+//! `Change`, `Declare`, `Replace` and `Unlist` wait for metadata, `Commit` for all groups that it concerns, the others for
+//! the answer of a queue's group.
 
 use amqp_codec::methods::{Method, basic, queue as queue_methods};
-use metadata::Refusal as MetadataRefusal;
+use metadata::{DeclareQueue, QueueType, Refusal as MetadataRefusal};
 use queue::{Command, ConsumerOptions, Refusal, Reply};
 use replication::Answer;
 use types::{GroupId, QueueId, ShortStr};
@@ -19,7 +21,10 @@ use super::{
     channel::{Caller, Channel},
     shared::Context,
 };
-use crate::{completion::Completion, failure::Failure};
+use crate::{
+    completion::Completion,
+    failure::{self, Failure},
+};
 
 /// What a channel waits for.
 #[derive(Debug)]
@@ -44,15 +49,10 @@ pub(crate) enum Step {
     Create(Declaring, Place),
     /// A queue's depth is asked for.
     Inspect(Declaring, Place),
+    /// A queue that its machine has ended goes out of metadata, and is declared anew.
+    Replace(Declaring),
     /// A queue goes.
     Delete(Deleting),
-    /// A queue goes if its last consumer is gone.
-    DeleteUnused {
-        /// Which.
-        place: Place,
-        /// What the client gets then.
-        answer: Option<Method>,
-    },
     /// A queue that is gone goes out of metadata; then the client gets this answer.
     Unlist {
         /// `None`: it said no-wait.
@@ -82,6 +82,8 @@ pub(crate) enum Step {
         /// Whether it is settled at once.
         no_ack: bool,
     },
+    /// A transaction is done.
+    Commit,
     /// A queue is emptied.
     Purge {
         /// Which.
@@ -107,6 +109,8 @@ pub(crate) struct Declaring {
     pub(crate) name: ShortStr,
     /// Whether the client wants no answer.
     pub(crate) no_wait: bool,
+    /// What is declared; `None`: the queue must be there (passive).
+    pub(crate) command: Option<Box<DeclareQueue>>,
 }
 
 /// A `queue.delete` on its way.
@@ -136,20 +140,27 @@ pub(crate) struct Detaching {
 }
 
 impl Step {
-    /// The command that this step waits for, and to whom it goes; `None` for steps that wait for metadata.
+    /// Whether it is the commit of a transaction.
+    pub(crate) fn is_commit(&self) -> bool {
+        matches!(self, Step::Commit)
+    }
+
+    /// The command that this step waits for, and to whom it goes; `None` for steps that wait for something else, and for
+    /// `Create`, whose command metadata has to be asked for.
     fn command(&self) -> Option<(GroupId, Command)> {
         let (place, command) = match self {
-            Step::Change { .. } | Step::Declare(_) | Step::Unlist { .. } => return None,
-            Step::Create(_, place) => {
-                (place, Command::CreateQueue { queue: place.queue, config: queue::QueueConfig::default() })
+            Step::Change { .. }
+            | Step::Declare(_)
+            | Step::Create(..)
+            | Step::Replace(_)
+            | Step::Commit
+            | Step::Unlist { .. } => {
+                return None;
             }
             Step::Inspect(_, place) => (place, Command::Inspect { queue: place.queue }),
             Step::Delete(Deleting { place, if_unused, if_empty, .. }) => {
                 let (if_unused, if_empty) = (*if_unused, *if_empty);
                 (place, Command::DeleteQueue { queue: place.queue, if_unused, if_empty })
-            }
-            Step::DeleteUnused { place, .. } => {
-                (place, Command::DeleteQueue { queue: place.queue, if_unused: true, if_empty: false })
             }
             Step::Attach { number, place, options, .. } => {
                 (place, Command::Attach { queue: place.queue, number: *number, options: *options })
@@ -192,6 +203,7 @@ impl Channel {
         let Some(Operation { caller, step }) = self.operation.take() else { return };
         match step {
             Step::Get { place, no_ack, .. } if self.answer_get_again(cx, place, no_ack) => self.resume(cx),
+            Step::Create(declaring, place) => self.create(cx, caller, declaring, place),
             // Done a second time these change nothing; of a message that was fetched the first time, see there.
             step => self.begin(cx, caller, step),
         }
@@ -233,13 +245,14 @@ impl Channel {
                 Ok(())
             }
             Step::Declare(declaring) => self.declared(cx, caller, declaring, reply),
+            Step::Replace(declaring) => self.declare_again(cx, caller, declaring),
             Step::Create(..)
             | Step::Inspect(..)
             | Step::Delete(_)
-            | Step::DeleteUnused { .. }
             | Step::Attach { .. }
             | Step::Detach(_)
             | Step::Get { .. }
+            | Step::Commit
             | Step::Purge { .. } => Err(Failure::internal("metadata answered what it was not asked")),
         }
     }
@@ -261,10 +274,9 @@ impl Channel {
             }
         };
         match step {
-            Step::Create(declaring, _) => self.answer_declare(cx, &declaring, 0, 0),
+            Step::Create(declaring, place) => self.created(cx, caller, declaring, place, &reply),
             Step::Inspect(declaring, place) => self.inspected(cx, caller, declaring, place, &reply),
             Step::Delete(deleting) => self.deleted(cx, caller, &deleting, &reply),
-            Step::DeleteUnused { place, answer } => self.deleted_unused(cx, caller, place, answer, &reply),
             Step::Attach { number, name, no_wait, .. } => self.attached(cx, number, &name, no_wait, &reply),
             Step::Detach(detaching) => self.detached(cx, caller, detaching, &reply),
             Step::Get { name, .. } => match reply {
@@ -272,6 +284,7 @@ impl Channel {
                     self.send(cx, basic::GetEmpty);
                     Ok(())
                 }
+                Reply::Refused(Refusal::SingleActiveConsumer) => Err(get_is_refused(cx, &name)),
                 other => Err(no_queue_or(cx, &name, &other)),
             },
             Step::Purge { name, no_wait, .. } => match reply {
@@ -282,7 +295,9 @@ impl Channel {
                 }
                 other => Err(no_queue_or(cx, &name, &other)),
             },
-            Step::Change { .. } | Step::Declare(_) | Step::Unlist { .. } => Err(unexpected()),
+            Step::Change { .. } | Step::Declare(_) | Step::Replace(_) | Step::Commit | Step::Unlist { .. } => {
+                Err(unexpected())
+            }
         }
     }
 }
@@ -290,7 +305,7 @@ impl Channel {
 /// 404 when the queue is gone, else an internal error.
 pub(crate) fn no_queue_or(cx: &Context<'_>, name: &ShortStr, reply: &Reply) -> Failure {
     match reply {
-        Reply::Refused(Refusal::NoSuchQueue) => Failure::not_found(crate::failure::queue(name, &cx.shared.vhost)),
+        Reply::Refused(Refusal::NoSuchQueue) => Failure::not_found(failure::queue(name, &cx.shared.vhost)),
         _ => unexpected(),
     }
 }
@@ -300,6 +315,19 @@ pub(crate) fn refused(refusal: &MetadataRefusal) -> Failure {
     Failure::from_metadata(refusal)
 }
 
-fn unexpected() -> Failure {
+/// 405: of a queue with a single active consumer, only that gets messages.
+fn get_is_refused(cx: &Context<'_>, name: &ShortStr) -> Failure {
+    let vhost = &cx.shared.vhost;
+    let machine = cx.shared.broker.metadata().read();
+    let queue = machine.queue(vhost.as_bytes(), name.as_bytes());
+    let kind = queue.map_or(QueueType::Classic, |queue| queue.declared_type).as_str();
+    Failure::locked(format!(
+        "cannot obtain access to locked {}. basic.get operations are not supported by {kind} queues with single active \
+         consumer",
+        failure::queue(name, vhost)
+    ))
+}
+
+pub(crate) fn unexpected() -> Failure {
     Failure::internal("the queue's group gave an answer that does not fit the question")
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use amqp_connection::Verb;
-use queue::{Command, Enqueue, EnqueueRun};
+use queue::{Command, Enqueue, EnqueueOptions, EnqueueRun};
 use types::{BlobBuilder, GroupId, QueueId, RecordParts, SeqRange};
 
 use super::{
@@ -63,6 +63,14 @@ impl Outbox {
         &mut self.chunks[at]
     }
 
+    /// All that was gathered belongs to a commit; returns how many chunks that is.
+    pub(crate) fn mark_commit(&mut self) -> usize {
+        for chunk in &mut self.chunks {
+            chunk.pending.is_commit = true;
+        }
+        self.chunks.len()
+    }
+
     /// Takes all chunks.
     pub(crate) fn take(&mut self) -> Vec<ChunkDraft> {
         std::mem::take(&mut self.chunks)
@@ -107,8 +115,14 @@ impl ChunkDraft {
         self.barrier - 1
     }
 
-    /// Adds a message for the queues of one part of its route; returns its size. Unit: bytes.
-    pub(crate) fn publish(&mut self, route: &Arc<Route>, part: &RoutePart, record: &RecordParts<'_>) -> u32 {
+    /// Adds a message for the queues of one part of its route; returns its slot, and its size. Unit: bytes.
+    pub(crate) fn publish(
+        &mut self,
+        route: &Arc<Route>,
+        part: &RoutePart,
+        record: &RecordParts<'_>,
+        options: EnqueueOptions,
+    ) -> (u32, u32) {
         let slot = self.blob.push(record);
         let size = self.blob.record_len(slot).expect("the slot was just written");
         let at = match self.enqueue_at {
@@ -124,24 +138,21 @@ impl ChunkDraft {
         };
         enqueue.sizes.push(size);
         match &self.last_route {
-            Some((last, first_run)) if Arc::ptr_eq(last, route) => {
+            Some((last, first_run)) if Arc::ptr_eq(last, route) && enqueue.runs[*first_run].options == options => {
                 for run in &mut enqueue.runs[*first_run..] {
                     run.count += 1;
                 }
             }
             _ => {
                 let first_run = enqueue.runs.len();
-                let runs = part.queues.iter().map(|queue| EnqueueRun {
-                    queue: *queue,
-                    first_slot: slot,
-                    count: 1,
-                    ..EnqueueRun::default()
-                });
+                let runs =
+                    part.queues.iter().map(|queue| EnqueueRun { queue: *queue, first_slot: slot, count: 1, options });
                 enqueue.runs.extend(runs);
+                self.pending.note_queues(&part.queues);
                 self.last_route = Some((Arc::clone(route), first_run));
             }
         }
-        size
+        (slot, size)
     }
 
     /// Adds deliveries that a client is done with.

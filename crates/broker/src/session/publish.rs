@@ -1,27 +1,37 @@
-//! `basic.publish`: permission, route, and the way into the chunks of the groups.
+//! `basic.publish`: permission, route, wishes, and the way into the chunks of the groups.
 
 use std::sync::Arc;
 
-use amqp_codec::{ReplyCode, properties::PropertiesView};
+use amqp_codec::ReplyCode;
 use amqp_connection::Publish;
 use auth::{Access, Kind};
+use bytes::Bytes;
+use metadata::ExchangeKind as DeclaredKind;
+use queue::EnqueueOptions;
 use routing::{ExchangeKind, Message, RouteOutcome};
-use types::{RecordParts, SeqRange};
+use types::{GroupId, RecordParts, SeqRange, ShortStr};
 
 use super::{
     channel::Channel,
-    expiration, ranges,
     route::Route,
     shared::{Context, Shared},
+    wishes::{self, Wishes},
 };
 use crate::{
     failure::{self, Failure},
     properties::RawProperties,
+    reply_to,
 };
 
-/// Bits of the property flags (AMQP 0-9-1 §4.2.6.1) whose properties are looked at.
-const EXPIRATION_OR_REPLY_TO: u8 = 0x03; // of the first byte
-const USER_ID: u8 = 0x10; // of the second byte
+/// A message that was checked, and where it goes.
+#[derive(Debug)]
+pub(crate) struct Routed {
+    pub(crate) route: Arc<Route>,
+    /// What it asks of its queues.
+    pub(crate) options: EnqueueOptions,
+    /// What is stored in place of the properties that came.
+    pub(crate) properties: Option<Bytes>,
+}
 
 impl Channel {
     /// Takes a message.
@@ -30,30 +40,39 @@ impl Channel {
         let version = cx.shared.tables_version();
         let route = match self.routes.get(version, &publish.exchange, &publish.routing_key) {
             Some(route) => route,
-            None => self.find_route(cx.shared, publish)?,
+            None => self.find_route(cx.shared, publish, &[])?,
         };
-        if let [first, second, ..] = publish.properties[..]
-            && (first & EXPIRATION_OR_REPLY_TO != 0 || second & USER_ID != 0)
-        {
-            check_properties(cx.shared, publish)?;
-        }
-        cx.shared.tally.published += 1;
-        if cx.shared.broker.firehose().is_on() {
-            cx.shared.tap_in(self.number, publish, &route);
-        }
-        if route.parts.is_empty() {
-            self.unroutable(cx, publish);
+        let routed = if wishes::asks_something(&publish.properties) {
+            self.route_wishes(cx.shared, publish, route)?
         } else {
-            self.enqueue(cx, &route, publish);
+            Routed { route, options: EnqueueOptions::default(), properties: None }
+        };
+        cx.shared.tally.published += 1;
+        if publish.transactional {
+            return self.keep_publish(cx.shared, publish, routed);
         }
+        self.send_on(cx, publish, &routed);
         Ok(())
     }
 
-    fn enqueue(&mut self, cx: &mut Context<'_>, route: &Arc<Route>, publish: &Publish) {
+    /// Gives a message to its queues, or tells that there are none.
+    pub(crate) fn send_on(&mut self, cx: &mut Context<'_>, publish: &Publish, routed: &Routed) {
+        if cx.shared.broker.firehose().is_on() {
+            cx.shared.tap_in(self.number, publish, &routed.route);
+        }
+        if routed.route.parts.is_empty() {
+            self.unroutable(cx, publish);
+        } else {
+            self.enqueue(cx, publish, routed);
+        }
+    }
+
+    fn enqueue(&mut self, cx: &mut Context<'_>, publish: &Publish, routed: &Routed) {
+        let Routed { route, options, properties } = routed;
         let record = RecordParts {
             exchange: publish.exchange.as_bytes(),
             routing_key: publish.routing_key.as_bytes(),
-            properties: &publish.properties,
+            properties: properties.as_ref().unwrap_or(&publish.properties),
             body: publish.body.pieces(),
         };
         let shared = match publish.confirm_seq {
@@ -62,13 +81,11 @@ impl Channel {
         };
         for part in &route.parts {
             let chunk = self.chunk(cx.shared, part.group);
-            let bytes = chunk.publish(route, part, &record);
-            if let Some(id) = shared {
-                if chunk.pending.shared.last() != Some(&id) {
-                    chunk.pending.shared.push(id);
-                }
-            } else if let Some(number) = publish.confirm_seq {
-                ranges::add(&mut chunk.pending.confirms, SeqRange::one(number));
+            let (slot, bytes) = chunk.publish(route, part, &record, *options);
+            match (publish.confirm_seq, shared) {
+                (Some(number), Some(id)) => chunk.pending.number_shared(id, slot, number),
+                (Some(number), None) => chunk.pending.number(slot, number),
+                (None, _) => {}
             }
             cx.shared.tally.published_bytes += u64::from(bytes);
         }
@@ -79,7 +96,9 @@ impl Channel {
         if !self.is_open {
             return;
         }
-        if publish.mandatory {
+        // A reply whose asker is gone counts as routed.
+        let is_reply = publish.exchange.is_empty() && reply_to::target(publish.routing_key.as_bytes()).is_some();
+        if publish.mandatory && !is_reply {
             cx.conn.return_message(self.number, ReplyCode::NoRoute, publish);
         }
         if let Some(number) = publish.confirm_seq {
@@ -88,11 +107,29 @@ impl Channel {
         }
     }
 
+    /// What a message's properties add to its route.
+    fn route_wishes(&mut self, shared: &mut Shared, publish: &Publish, route: Arc<Route>) -> Result<Routed, Failure> {
+        let is_delayed = || is_delayed(shared, &publish.exchange);
+        let wishes = Wishes::read(shared, publish, is_delayed, self.reply_name.as_ref())?;
+        let Wishes { options, more_keys, properties } = wishes;
+        if more_keys.is_empty() {
+            return Ok(Routed { route, options, properties });
+        }
+        let route = self.find_route(shared, publish, &more_keys)?;
+        Ok(Routed { route, options, properties })
+    }
+
     /// Looks a route up, with the checks that it stands for: permission to write, the exchange is there and not internal.
-    fn find_route(&mut self, shared: &mut Shared, publish: &Publish) -> Result<Arc<Route>, Failure> {
+    fn find_route(
+        &mut self,
+        shared: &mut Shared,
+        publish: &Publish,
+        more_keys: &[Bytes],
+    ) -> Result<Arc<Route>, Failure> {
         shared.check(Access::Write, Kind::Exchange, &publish.exchange)?;
         let groups = shared.broker.groups();
         let message = Message {
+            more_keys,
             properties: &RawProperties(&publish.properties),
             random: rand::random(),
             is_local: &|queue| groups.is_leader(queue.group),
@@ -108,10 +145,22 @@ impl Channel {
             RouteOutcome::Routed(routed) if routed.exchange.internal => {
                 return Err(Failure::access_refused(format!("cannot publish to internal {}", named())));
             }
-            RouteOutcome::Routed(routed) => (routed.exchange.kind == ExchangeKind::Topic, routed.cacheable),
+            RouteOutcome::Routed(routed) => {
+                (routed.exchange.kind == ExchangeKind::Topic, routed.cacheable && more_keys.is_empty())
+            }
         };
         if is_topic {
             shared.check_topic(Access::Write, &publish.exchange, &publish.routing_key)?;
+            for key in more_keys.iter().filter_map(|key| ShortStr::from_bytes(key.clone()).ok()) {
+                shared.check_topic(Access::Write, &publish.exchange, &key)?;
+            }
+        }
+        if publish.exchange.is_empty()
+            && let Some(target) = reply_to::target(publish.routing_key.as_bytes())
+        {
+            // To a node that is gone, or was made up, nothing is sent.
+            let is_up = |group: GroupId| group.local_node().is_some_and(|node| shared.broker.groups().is_node_up(node));
+            return Ok(self.uncached(Route::new(target.filter(|(_, group)| is_up(*group)).into_iter())));
         }
         let route = Route::new(shared.routes.queues().iter().map(|target| (target.queue, target.group)));
         if !cacheable {
@@ -122,8 +171,8 @@ impl Channel {
         Ok(route)
     }
 
-    /// A route that depends on more than the key is not cached, but often it is that of the message before, whose runs it can
-    /// join.
+    /// A route that depends on more than exchange and key is not cached, but often it is that of the message before, whose
+    /// runs it can join.
     fn uncached(&mut self, route: Route) -> Arc<Route> {
         match &self.last_route {
             Some(last) if **last == route => Arc::clone(last),
@@ -136,25 +185,9 @@ impl Channel {
     }
 }
 
-fn check_properties(shared: &Shared, publish: &Publish) -> Result<(), Failure> {
-    // The connection has checked the layout; what cannot be read is not there.
-    let Ok(view) = PropertiesView::new(&publish.properties) else { return Ok(()) };
-    if view.reply_to().is_some_and(|reply_to| reply_to == "amq.rabbitmq.reply-to") {
-        // Nobody can consume from it yet.
-        return Err(Failure::precondition("fast reply consumer does not exist"));
-    }
-    if let Some(expiration) = view.expiration() {
-        expiration::check(&expiration)?;
-    }
-    if let Some(user_id) = view.user_id()
-        && let Some(user) = &shared.user
-        && user_id != user.name
-        && !user.is_impersonator
-    {
-        let name = &user.name;
-        return Err(Failure::precondition(format!(
-            "user_id property set to '{user_id}' but authenticated user was '{name}'"
-        )));
-    }
-    Ok(())
+/// Whether the exchange delays messages that ask for it.
+fn is_delayed(shared: &Shared, exchange: &ShortStr) -> bool {
+    let machine = shared.broker.metadata().read();
+    let exchange = machine.exchange(shared.vhost.as_bytes(), exchange.as_bytes());
+    exchange.is_some_and(|exchange| exchange.kind == DeclaredKind::DelayedMessage)
 }

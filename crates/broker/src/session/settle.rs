@@ -11,6 +11,9 @@ impl Channel {
     /// Takes settled deliveries.
     pub(crate) fn settle(&mut self, cx: &mut Context<'_>, verb: Verb, deliveries: &SettledList) -> Result<(), Failure> {
         for settled in deliveries {
+            if self.consumers.has_timed_out(settled.consumer) {
+                continue;
+            }
             let count = settled.range.count();
             cx.shared.tally.settled += count;
             if settled.consumer != ConsumerKey::GET {

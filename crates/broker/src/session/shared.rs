@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) in_flight_bytes: usize,
     /// Bytes of events that wait behind methods that are not answered.
     pub(crate) backlog_bytes: usize,
+    /// Bytes of messages that wait for the commits of their transactions.
+    pub(crate) transaction_bytes: usize,
     /// The channels with something to submit.
     pub(crate) dirty: Vec<u16>,
     /// The channels with something to send, or credit to grant.
@@ -112,6 +114,7 @@ impl Shared {
             is_open: false,
             in_flight_bytes: 0,
             backlog_bytes: 0,
+            transaction_bytes: 0,
             dirty: Vec::new(),
             busy: Vec::new(),
             has_published: false,

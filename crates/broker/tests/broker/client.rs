@@ -11,7 +11,7 @@ use amqp_codec::{
     BasicProperties, EncodeMethod, ReplyCode,
     content::ContentHeader,
     frame::{self, FrameKind},
-    methods::{Method, basic, channel, confirm, connection, queue},
+    methods::{Method, basic, channel, confirm, connection, queue, tx},
 };
 use amqp_connection::Connection;
 use broker::{Broker, ConnectionSession};
@@ -344,4 +344,7 @@ expected! {
     BasicGetOk => basic::GetOk,
     BasicGetEmpty => basic::GetEmpty,
     BasicRecoverOk => basic::RecoverOk,
+    TxSelectOk => tx::SelectOk,
+    TxCommitOk => tx::CommitOk,
+    TxRollbackOk => tx::RollbackOk,
 }

@@ -1,6 +1,6 @@
 //! Publisher confirms.
 
-use amqp_codec::methods::{basic, queue};
+use amqp_codec::methods::{Method, basic, queue};
 use types::GroupId;
 
 use crate::{
@@ -72,6 +72,69 @@ async fn messages_whose_answer_was_lost_are_confirmed() {
     fake.release_by_another_leader();
     assert_eq!(client.expect::<basic::Ack>().await.delivery_tag, 1);
     assert_eq!(client.declare("q").await.message_count, 1);
+}
+
+#[tokio::test]
+async fn exactly_the_messages_that_a_queue_rejected_are_nacked() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    client.declare("q").await;
+    // Without confirms they are dropped in silence.
+    fake.reject_next(&[(0, 1)]);
+    client.publish("", "q", "m");
+    assert!(client.heard_so_far().await.is_empty());
+    client.select_confirms().await;
+    fake.reject_next(&[(1, 1), (3, 1)]);
+    for _ in 0..5 {
+        client.batch_publish("", "q", "m");
+    }
+    client.work();
+    assert_eq!(verdicts(&mut client, 5).await, [true, false, true, false, true]);
+}
+
+#[tokio::test]
+async fn a_message_that_one_of_several_groups_rejected_is_nacked() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    declare_in_both_groups(&fake, &mut client).await;
+    client.select_confirms().await;
+    fake.reject_next(&[(1, 2)]);
+    for _ in 0..4 {
+        client.batch_publish("amq.fanout", "", "m");
+    }
+    client.work();
+    assert_eq!(verdicts(&mut client, 4).await, [true, false, false, true]);
+}
+
+#[tokio::test]
+async fn messages_for_a_queue_that_may_reject_are_nacked_when_the_answer_was_lost() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    let overflow = types::FieldValue::LongStr("reject-publish".into());
+    let arguments = types::FieldTable(vec![(short("x-overflow"), overflow)]);
+    client.send(1, queue::Declare { queue: short("q"), durable: true, arguments, ..Default::default() });
+    client.expect::<queue::DeclareOk>().await;
+    client.select_confirms().await;
+    fake.hold();
+    client.publish("", "q", "m");
+    fake.release_by_another_leader();
+    assert_eq!(client.expect::<basic::Nack>().await.delivery_tag, 1);
+}
+
+/// Whether each of the first publishes was confirmed.
+async fn verdicts(client: &mut Client, count: usize) -> Vec<bool> {
+    let mut verdicts = vec![None; count];
+    while verdicts.iter().any(Option::is_none) {
+        let (tag, multiple, ok) = match client.hear().await.method {
+            Method::BasicAck(basic::Ack { delivery_tag, multiple }) => (delivery_tag, multiple, true),
+            Method::BasicNack(basic::Nack { delivery_tag, multiple, .. }) => (delivery_tag, multiple, false),
+            other => panic!("{other:?}"),
+        };
+        let at = usize::try_from(tag).unwrap() - 1;
+        let from = if multiple { 0 } else { at };
+        verdicts[from..=at].iter_mut().filter(|verdict| verdict.is_none()).for_each(|verdict| *verdict = Some(ok));
+    }
+    verdicts.into_iter().flatten().collect()
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 //! `basic.consume` and `basic.cancel`.
 
-use ::queue::Command;
+use ::queue::{CancelReason, Cancelled, Command, ConsumerOptions};
 use amqp_codec::{
     ReplyCode,
     methods::{Method, basic, queue},
 };
-use types::{FieldTable, FieldValue};
+use replication::Sessions;
+use types::{ConsumerKey, FieldTable, FieldValue};
 
 use crate::{
     client::{Client, consume, short},
@@ -76,22 +77,110 @@ async fn a_priority_must_be_a_number() {
     client.expect_channel_error(ReplyCode::PreconditionFailed, text).await;
 }
 
+/// The options with which the last consumer was attached, and its key.
+fn attached(fake: &Fake) -> (ConsumerOptions, ConsumerKey) {
+    let chunks = fake.log();
+    let attach = chunks.iter().flat_map(|chunk| chunk.commands.iter().map(|command| (chunk.session, command)));
+    let attach = attach.filter_map(|(session, command)| match command {
+        Command::Attach { number, options, .. } => Some((*options, ConsumerKey { session, number: *number })),
+        _ => None,
+    });
+    attach.last().unwrap()
+}
+
+fn arguments(fields: &[(&str, FieldValue)]) -> FieldTable {
+    FieldTable(fields.iter().map(|(name, value)| (short(name), value.clone())).collect())
+}
+
 #[tokio::test]
-async fn what_consumers_cannot_have_yet_is_refused() {
-    let (_fake, broker) = Fake::start();
-    let priority = FieldTable(vec![(short("x-priority"), FieldValue::I32(5))]);
-    for (consume, text) in [
-        (consume("amq.rabbitmq.reply-to", "c"), "direct reply-to is not supported yet"),
-        (
-            basic::Consume { arguments: priority, ..consume("q", "c") },
-            "consumer priorities (x-priority) are not supported yet",
-        ),
+async fn a_consumers_priority_is_handed_to_its_queue() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    client.declare("q").await;
+    let arguments = arguments(&[("x-priority", FieldValue::I8(-3))]);
+    client.send(1, basic::Consume { arguments, ..consume("q", "c") });
+    client.expect::<basic::ConsumeOk>().await;
+    assert_eq!(attached(&fake).0.priority, -3);
+}
+
+#[tokio::test]
+async fn of_the_timeouts_of_consumer_queue_and_node_the_nearest_counts() {
+    let (fake, broker) = Fake::start_with(|config| config.consumer_timeout_ms = Some(1));
+    let mut client = Client::connect(&broker).await;
+    client.declare("plain").await;
+    let timeout = |ms: i32| arguments(&[("x-consumer-timeout", FieldValue::I32(ms))]);
+    client.send(
+        1,
+        queue::Declare { queue: short("q"), durable: true, arguments: timeout(2000), ..queue::Declare::default() },
+    );
+    client.expect::<queue::DeclareOk>().await;
+    let cases = [
+        ("plain", None, Some(1)),
+        ("q", None, Some(2000)),
+        ("q", Some(3000), Some(3000)),
+        ("plain", Some(3000), Some(3000)),
+        ("q", Some(0), None),
+    ];
+    for (queue, own, expected) in cases {
+        let arguments = own.map(timeout).unwrap_or_default();
+        client.send(1, basic::Consume { arguments, ..consume(queue, "") });
+        client.expect::<basic::ConsumeOk>().await;
+        assert_eq!(attached(&fake).0.timeout_ms, expected);
+    }
+    client.send(1, basic::Consume { no_ack: true, ..consume("q", "") });
+    client.expect::<basic::ConsumeOk>().await;
+    assert_eq!(attached(&fake).0.timeout_ms, None, "what is not held cannot be held too long");
+}
+
+#[tokio::test]
+async fn a_timeout_that_is_none_is_refused() {
+    for (value, why) in [
+        (FieldValue::I32(-5), "{value_negative,-5}"),
+        (FieldValue::LongStr("long".into()), "\"expected integer, got longstr\""),
     ] {
+        let (_fake, broker) = Fake::start();
         let mut client = Client::connect(&broker).await;
         client.declare("q").await;
-        client.send(1, consume);
-        client.expect_connection_error(ReplyCode::NotImplemented, text).await;
+        let arguments = arguments(&[("x-consumer-timeout", value)]);
+        client.send(1, basic::Consume { arguments, ..consume("q", "c") });
+        let text = format!("invalid arg 'x-consumer-timeout' for queue 'q' in vhost '/': {why}");
+        client.expect_channel_error(ReplyCode::PreconditionFailed, &text).await;
     }
+}
+
+#[tokio::test]
+async fn a_consumer_that_held_a_message_for_too_long_is_over_and_its_late_acks_are_passed_over() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    client.declare("q").await;
+    client.qos(1, true).await;
+    client.consume("q", "slow").await;
+    let slow = attached(&fake).1;
+    client.publish("", "q", "held");
+    let (held, _) = client.expect_delivery().await;
+    let queue = types::QueueId(1);
+    broker.cancelled(Cancelled { consumer: slow, queue, reason: CancelReason::Timeout { after_ms: 500 } });
+    assert_eq!(client.expect::<basic::Cancel>().await.consumer_tag, short("slow"));
+    fake.clear_log();
+    client.ack(held.delivery_tag, false);
+    assert!(client.heard_so_far().await.is_empty());
+    assert!(fake.log().is_empty(), "the queue has taken it back");
+    // The channel may hold as much as before.
+    client.declare("other").await;
+    client.consume("other", "next").await;
+    client.publish("", "other", "m");
+    client.expect_delivery().await;
+}
+
+#[tokio::test]
+async fn a_single_active_consumer_is_not_exclusive() {
+    let (_fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    let arguments = arguments(&[("x-single-active-consumer", FieldValue::Bool(true))]);
+    client.send(1, queue::Declare { queue: short("q"), durable: true, arguments, ..queue::Declare::default() });
+    client.expect::<queue::DeclareOk>().await;
+    client.send(1, basic::Consume { exclusive: true, ..consume("q", "c") });
+    client.expect_channel_error(ReplyCode::AccessRefused, "queue 'q' in vhost '/' in exclusive use").await;
 }
 
 #[tokio::test]

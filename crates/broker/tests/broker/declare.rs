@@ -1,8 +1,9 @@
 //! `queue.declare`, `queue.delete`, `exchange.*`, `queue.bind`: what is there, what is refused, in which words.
 
+use ::queue::Command;
 use amqp_codec::{
     ReplyCode,
-    methods::{exchange, queue},
+    methods::{channel, exchange, queue},
 };
 use types::{FieldTable, FieldValue};
 
@@ -89,7 +90,7 @@ async fn reserved_names_cannot_be_declared() {
 }
 
 #[tokio::test]
-async fn arguments_that_cannot_be_honoured_are_refused() {
+async fn arguments_that_mean_nothing_here_are_accepted() {
     let (_fake, broker) = Fake::start();
     let mut client = Client::connect(&broker).await;
     client.send(
@@ -97,9 +98,60 @@ async fn arguments_that_cannot_be_honoured_are_refused() {
         queue::Declare { arguments: argument("x-queue-mode", FieldValue::LongStr("lazy".into())), ..declare("lazy") },
     );
     client.expect::<queue::DeclareOk>().await;
-    client.send(1, queue::Declare { arguments: argument("x-message-ttl", FieldValue::I32(1000)), ..declare("q") });
-    let text = "queue argument 'x-message-ttl' is not supported yet";
-    client.expect_connection_error(ReplyCode::NotImplemented, text).await;
+}
+
+#[tokio::test]
+async fn a_queues_machine_is_told_its_settings() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    for durable in [true, false] {
+        fake.clear_log();
+        let name = if durable { "durable" } else { "transient" };
+        let arguments = argument("x-message-ttl", FieldValue::I32(1000));
+        client.send(1, queue::Declare { durable, arguments, ..declare(name) });
+        client.expect::<queue::DeclareOk>().await;
+        let commands = fake.log().into_iter().flat_map(|chunk| chunk.commands);
+        let configs = commands.filter_map(|command| match command {
+            Command::CreateQueue { config, .. } => Some(config.message_ttl_ms),
+            _ => None,
+        });
+        assert!(configs.eq(vec![Some(1000); if durable { 1 } else { 2 }]), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn declaring_a_queue_again_renews_its_time_to_expire() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    client.declare("q").await;
+    fake.clear_log();
+    client.declare("q").await;
+    let commands: Vec<Command> = fake.log().into_iter().flat_map(|chunk| chunk.commands).collect();
+    assert!(matches!(commands[..], [Command::Touch { .. }, Command::Inspect { .. }]), "{commands:?}");
+}
+
+#[tokio::test]
+async fn a_queue_that_has_ended_is_declared_anew() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    let auto_delete = || queue::Declare { auto_delete: true, durable: true, ..declare("q") };
+    client.send(1, auto_delete());
+    client.expect::<queue::DeclareOk>().await;
+    client.consume("q", "c").await;
+    client.publish("", "q", "m");
+    client.expect_delivery().await;
+    // Metadata does not hear of the queue's end.
+    fake.set_metadata_down(true);
+    client.send(1, channel::Close { reply_code: 200, ..channel::Close::default() });
+    client.expect::<channel::CloseOk>().await;
+    client.heard_so_far().await;
+    fake.set_metadata_down(false);
+    client.open_channel(1).await;
+    client.send(1, auto_delete());
+    assert_eq!(client.expect::<queue::DeclareOk>().await.message_count, 0);
+    client.publish("", "q", "n");
+    client.consume("q", "c").await;
+    assert_eq!(client.expect_delivery().await.1, "n");
 }
 
 #[tokio::test]

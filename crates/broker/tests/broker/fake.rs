@@ -10,7 +10,7 @@ use broker::{Broker, Config};
 use bytes::Bytes;
 use metadata::{Bootstrap, HashAlgorithm, Machine as MetadataMachine, PasswordHash};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
-use queue::{At, Chunk, ChunkResult, Command, Outcome, Producer, Reply};
+use queue::{At, Chunk, ChunkResult, Command, Outcome, Producer, Reply, SlotRange};
 use replication::{
     Answer, BoxFuture, ChunkReplies, DeliveredRecord, Groups, Metadata, MetadataObserver, MetadataUnavailable,
     SessionDelivery, Sessions,
@@ -45,6 +45,7 @@ struct State {
     is_holding: bool,
     log: Vec<Submitted>,
     metadata_is_down: bool,
+    rejected: Vec<SlotRange>,
 }
 
 /// The fake, shared by all brokers of a test.
@@ -140,6 +141,12 @@ impl Fake {
         self.send_deliveries(group, &outcome);
     }
 
+    /// The next chunk with messages is answered as if a queue had rejected these (first slot, count).
+    pub(crate) fn reject_next(&self, slots: &[(u32, u32)]) {
+        let slots = slots.iter().map(|(first, count)| SlotRange { first: *first, count: *count });
+        self.state.lock().rejected = slots.collect();
+    }
+
     /// All chunks that were submitted so far, those that were kept included.
     pub(crate) fn log(&self) -> Vec<Submitted> {
         self.state.lock().log.clone()
@@ -160,12 +167,17 @@ impl Fake {
         let (outcome, group) = self.commit(&submitted);
         for reply in &outcome.replies {
             let ChunkResult::Applied(replies) = &reply.result else { panic!("{:?}", reply.result) };
+            let mut replies = replies.clone();
+            self.reject(&submitted.commands, &mut replies);
             let answers = replies.iter().map(|reply| self.answer(group, reply)).collect();
             self.broker().replied(submitted.session, group, submitted.token, ChunkReplies::Applied(answers));
         }
         self.send_deliveries(group, &outcome);
         for cancelled in &outcome.cancelled {
             self.broker().cancelled(*cancelled);
+        }
+        if !outcome.ended.is_empty() {
+            self.broker().queues_ended(group, outcome.ended.clone());
         }
         let mut state = self.state.lock();
         for index in &outcome.dead {
@@ -191,6 +203,16 @@ impl Fake {
         group.machine.apply_entry(at, &[chunk], &mut outcome);
         group.machine.check().unwrap();
         (outcome, submitted.group)
+    }
+
+    fn reject(&self, commands: &[Command], replies: &mut [Reply]) {
+        let enqueue = commands.iter().position(|command| matches!(command, Command::Enqueue(_)));
+        let mut state = self.state.lock();
+        if let Some(at) = enqueue
+            && !state.rejected.is_empty()
+        {
+            replies[at] = Reply::Rejected { slots: std::mem::take(&mut state.rejected) };
+        }
     }
 
     fn answer(&self, group: GroupId, reply: &Reply) -> Answer {
@@ -244,6 +266,10 @@ impl Groups for Fake {
 
     fn shards(&self) -> Vec<GroupId> {
         SHARDS.to_vec()
+    }
+
+    fn is_node_up(&self, node: NodeId) -> bool {
+        node == NODE
     }
 }
 
