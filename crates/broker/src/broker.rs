@@ -194,7 +194,6 @@ impl Broker {
             .iter()
             .filter_map(|event| match event {
                 Event::QueueDeclared { queue, group, .. } if *group == here => create(machine, *queue),
-                Event::QueueSettingsChanged { queue, group } if *group == here => configure(machine, *queue),
                 Event::QueueDeleted { queue, group, .. } if *group == here => {
                     Some(Command::DeleteQueue { queue: *queue, if_unused: false, if_empty: false })
                 }
@@ -311,11 +310,6 @@ impl Drop for Broker {
 fn create(machine: &Machine, queue: QueueId) -> Option<Command> {
     machine.queue_by_id(queue)?;
     Some(Command::CreateQueue { queue, config: queue_config(machine, queue) })
-}
-
-fn configure(machine: &Machine, queue: QueueId) -> Option<Command> {
-    machine.queue_by_id(queue)?;
-    Some(Command::ConfigureQueue { queue, config: queue_config(machine, queue) })
 }
 
 fn concerns_tracing(event: &Event) -> bool {

@@ -111,13 +111,15 @@ impl Channel {
                 other => no_queue_or(cx, name, other),
             });
         }
-        if let Some(consumer) = self.consumers.get_mut(number) {
-            consumer.is_active = true;
-            let consumer_tag = consumer.tag.clone();
-            cx.shared.tell_consumer_created(self.number, consumer);
-            self.answer(cx, no_wait, basic::ConsumeOk { consumer_tag });
-            self.has_work(cx.shared);
-        }
+        // Metadata may have lost the queue before the answer came.
+        let Some(consumer) = self.consumers.get_mut(number) else {
+            return Err(Failure::not_found(failure::queue(name, &cx.shared.vhost)));
+        };
+        consumer.is_active = true;
+        let consumer_tag = consumer.tag.clone();
+        cx.shared.tell_consumer_created(self.number, consumer);
+        self.answer(cx, no_wait, basic::ConsumeOk { consumer_tag });
+        self.has_work(cx.shared);
         Ok(())
     }
 

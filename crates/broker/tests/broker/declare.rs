@@ -3,12 +3,12 @@
 use ::queue::Command;
 use amqp_codec::{
     ReplyCode,
-    methods::{channel, exchange, queue},
+    methods::{basic, channel, exchange, queue},
 };
 use types::{FieldTable, FieldValue};
 
 use crate::{
-    client::{Client, short},
+    client::{Client, consume, short},
     fake::Fake,
 };
 
@@ -329,4 +329,54 @@ async fn a_queue_that_lost_its_machine_gets_one_again() {
     assert_eq!(client.declare("q").await.message_count, 0);
     client.publish("", "q", "m");
     assert_eq!(client.declare("q").await.message_count, 1);
+}
+
+#[tokio::test]
+async fn an_unused_queue_expires_and_is_gone_from_metadata() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    let expires =
+        || queue::Declare { durable: true, arguments: argument("x-expires", FieldValue::I32(1000)), ..declare("q") };
+    client.send(1, expires());
+    client.expect::<queue::DeclareOk>().await;
+    fake.pass_ms(800);
+    client.send(1, expires());
+    client.expect::<queue::DeclareOk>().await;
+    fake.pass_ms(800);
+    client.send(1, queue::Declare { passive: true, ..declare("q") });
+    client.expect::<queue::DeclareOk>().await;
+    fake.pass_ms(1001);
+    client.heard_so_far().await;
+    client.send(1, queue::Declare { passive: true, ..declare("q") });
+    client.expect_channel_error(ReplyCode::NotFound, "no queue 'q' in vhost '/'").await;
+}
+
+#[tokio::test]
+async fn who_says_no_wait_hears_nothing() {
+    let (_fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    client.send(
+        1,
+        exchange::Declare { exchange: short("x"), type_: short("direct"), no_wait: true, ..Default::default() },
+    );
+    client.send(1, queue::Declare { no_wait: true, ..declare("q") });
+    client.send(1, queue::Declare { no_wait: true, ..declare("q") });
+    let (queue, exchange, routing_key) = (short("q"), short("x"), short("k"));
+    client.send(1, queue::Bind { queue, exchange, routing_key, no_wait: true, ..Default::default() });
+    let (destination, source) = (short("amq.fanout"), short("x"));
+    client.send(1, exchange::Bind { destination, source, no_wait: true, ..Default::default() });
+    client.send(
+        1,
+        exchange::Unbind { destination: short("amq.fanout"), source: short("x"), no_wait: true, ..Default::default() },
+    );
+    client.send(1, queue::Purge { queue: short("q"), no_wait: true });
+    client.send(1, basic::Consume { no_wait: true, ..consume("q", "c") });
+    client.publish("x", "k", "m");
+    assert_eq!(client.expect_delivery().await.1, "m");
+    client.send(1, basic::Cancel { consumer_tag: short("c"), no_wait: true });
+    client.send(1, queue::Delete { queue: short("q"), no_wait: true, ..Default::default() });
+    client.send(1, exchange::Delete { exchange: short("x"), no_wait: true, ..Default::default() });
+    assert!(client.heard_so_far().await.is_empty());
+    client.publish_mandatory("", "q", "the queue is gone");
+    client.expect::<basic::Return>().await;
 }

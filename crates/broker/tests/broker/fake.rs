@@ -46,6 +46,8 @@ struct State {
     log: Vec<Submitted>,
     metadata_is_down: bool,
     rejected: Vec<SlotRange>,
+    /// Beyond the first millisecond. Unit: milliseconds.
+    time: u64,
 }
 
 /// The fake, shared by all brokers of a test.
@@ -141,6 +143,15 @@ impl Fake {
         self.send_deliveries(group, &outcome);
     }
 
+    /// Time passes, and groups notice it.
+    pub(crate) fn pass_ms(&self, ms: u64) {
+        self.state.lock().time += ms;
+        let groups: Vec<GroupId> = self.state.lock().groups.keys().copied().collect();
+        for group in groups {
+            self.submit(group, SessionId::default(), 0, vec![Command::Tick], Blob::default());
+        }
+    }
+
     /// The next chunk with messages is answered as if a queue had rejected these (first slot, count).
     pub(crate) fn reject_next(&self, slots: &[(u32, u32)]) {
         let slots = slots.iter().map(|(first, count)| SlotRange { first: *first, count: *count });
@@ -187,6 +198,7 @@ impl Fake {
 
     fn commit(&self, submitted: &Submitted) -> (Outcome, GroupId) {
         let mut state = self.state.lock();
+        let time = state.time;
         let group = state.groups.entry(submitted.group).or_default();
         group.last_index += 1;
         group.last_seq += 1;
@@ -199,7 +211,7 @@ impl Fake {
             slots: submitted.blob.slot_count(),
         };
         let mut outcome = Outcome::default();
-        let at = At { index: group.last_index, proposed_at: Timestamp(1) };
+        let at = At { index: group.last_index, proposed_at: Timestamp(1 + time) };
         group.machine.apply_entry(at, &[chunk], &mut outcome);
         group.machine.check().unwrap();
         (outcome, submitted.group)

@@ -187,3 +187,33 @@ async fn copies_that_are_no_list_are_refused() {
         client.expect_channel_error(ReplyCode::PreconditionFailed, &text).await;
     }
 }
+
+#[tokio::test]
+async fn a_message_whose_time_is_over_is_not_delivered() {
+    let (fake, broker) = Fake::start();
+    let mut client = client_with_queue(&broker, &fake).await;
+    for (expiration, body) in [(Some("1000"), "short"), (Some("5000"), "long"), (None, "for ever")] {
+        let properties = BasicProperties { expiration: expiration.map(short), ..BasicProperties::default() };
+        client.publish_with("", "q", false, &properties, body);
+    }
+    client.work();
+    fake.pass_ms(2000);
+    client.consume("q", "c").await;
+    assert_eq!(client.expect_delivery().await.1, "long");
+    assert_eq!(client.expect_delivery().await.1, "for ever");
+}
+
+#[tokio::test]
+async fn messages_of_higher_priority_come_first() {
+    let (fake, broker) = Fake::start();
+    let mut client = client_with_queue(&broker, &fake).await;
+    for (priority, body) in [(Some(1), "low"), (None, "usual"), (Some(9), "high")] {
+        let properties = BasicProperties { priority, ..BasicProperties::default() };
+        client.publish_with("", "q", false, &properties, body);
+    }
+    client.work();
+    client.consume("q", "c").await;
+    for body in ["high", "usual", "low"] {
+        assert_eq!(client.expect_delivery().await.1, body);
+    }
+}
