@@ -23,6 +23,7 @@ mod machine;
 mod meta;
 pub mod metrics;
 mod node;
+mod proposals;
 mod raft_types;
 mod reconcile;
 mod settings;

@@ -17,6 +17,7 @@ use crate::{
     liveness::Liveness,
     machine::{EntryAt, Machine},
     metrics,
+    proposals::Proposals,
     raft_types::Batch,
     reconcile::Changes,
     transport::{Peers, wire},
@@ -198,28 +199,49 @@ impl MetaState {
 pub(crate) struct MetaMachine {
     state: Arc<MetaState>,
     batcher: Arc<Batcher>,
+    proposals: Proposals,
 }
+
+/// The key of [`Proposals`] in snapshots, far from those of the metadata.
+const PROPOSALS_KEY: u64 = u64::MAX;
 
 impl MetaMachine {
     pub(crate) fn new(state: Arc<MetaState>, batcher: Arc<Batcher>) -> Self {
-        MetaMachine { state, batcher }
+        MetaMachine { state, batcher, proposals: Proposals::default() }
     }
 
-    fn apply_chunk(&self, mut chunk: Bytes, now: types::Timestamp, index: u64) {
+    fn apply_chunk(&mut self, mut chunk: Bytes, now: types::Timestamp, index: u64) {
         assert!(chunk.len() >= ORIGIN_BYTES, "a committed proposal names its origin");
         let (node, boot, id) = (NodeId(chunk.get_u64_le()), chunk.get_u64_le(), chunk.get_u64_le());
         // Every replica reads the same bytes: what cannot be read stops this group everywhere (ADR 0011).
         let command =
             proto::metadata::decode_command(chunk).expect("a committed command is of a version this node knows");
+        let own = node == self.state.node && boot == self.state.boot;
+        if !self.proposals.is_first(node, boot, id) {
+            if own {
+                self.answer_copy(id, &command, index);
+            }
+            return;
+        }
         let (reply, events) = self.state.machine.write().apply(&command, now);
         // Observers hear of a change before the answer is given: who is answered sees it.
         if !events.is_empty() {
             self.state.observer.changed(&self.state.machine.read(), &events);
             self.state.changes.note(&events);
         }
-        let own = node == self.state.node && boot == self.state.boot;
         let waiting = if own { self.state.pending.lock().waiting.remove(&id) } else { None };
         if let Some((_, sender)) = waiting {
+            sender.send((index, reply)).ok();
+        }
+    }
+
+    /// A copy of a proposal that was applied before. Its proposer has its answer, but when a snapshot took the place of that entry
+    /// here: then it is told what holds now, or that nobody knows.
+    fn answer_copy(&self, id: u64, command: &metadata::Command, index: u64) {
+        let waiting = self.state.pending.lock().waiting.remove(&id);
+        if let Some((_, sender)) = waiting
+            && let Some(reply) = self.state.machine.read().answer_if_unchanged(command)
+        {
             sender.send((index, reply)).ok();
         }
     }
@@ -251,10 +273,14 @@ impl Machine for MetaMachine {
     }
 
     fn snapshot(&self) -> Vec<(u64, Bytes)> {
-        proto::metadata::encode_snapshot(&self.state.machine.read())
+        let mut segments = proto::metadata::encode_snapshot(&self.state.machine.read());
+        segments.push((PROPOSALS_KEY, self.proposals.encode()));
+        segments
     }
 
-    fn restore(&mut self, segments: Vec<(u64, Bytes)>) -> Result<(), proto::DecodeError> {
+    fn restore(&mut self, mut segments: Vec<(u64, Bytes)>) -> Result<(), proto::DecodeError> {
+        let proposals = segments.iter().position(|(key, _)| *key == PROPOSALS_KEY).map(|at| segments.remove(at).1);
+        self.proposals = proposals.map(Proposals::decode).transpose()?.unwrap_or_default();
         *self.state.machine.write() = proto::metadata::decode_snapshot(segments)?;
         self.state.observer.replaced(&self.state.machine.read());
         Ok(())
@@ -264,3 +290,6 @@ impl Machine for MetaMachine {
         Vec::new()
     }
 }
+
+#[cfg(test)]
+mod tests;
