@@ -107,6 +107,15 @@ impl Machine {
         }
     }
 
+    /// The deliveries of [`Machine::reissue`] for sessions of one node.
+    pub fn reissue_to(&self, node: NodeId, out: &mut Outcome) {
+        for (queue, state) in &self.queues {
+            for consumer in state.consumers.iter().filter(|consumer| consumer.key.session.node == node) {
+                reissue_consumer(*queue, consumer, &mut out.deliveries);
+            }
+        }
+    }
+
     /// When a [`Command::Tick`](crate::Command::Tick) is due next; `None` when nothing waits for time. It can be too early,
     /// then a tick corrects it; it is never too late.
     pub fn next_deadline(&self) -> Option<Timestamp> {

@@ -26,6 +26,9 @@ use crate::{
 /// Outcomes that may wait; one per log entry, so together they refer to no more than that many entries' bodies.
 const WAITING_MAX: usize = 64;
 
+/// Deliveries of which the bodies are in memory together when they are issued again.
+const PIECE_DELIVERIES: usize = 64;
+
 /// What a leading machine wants done.
 #[derive(Debug)]
 pub(crate) enum Effect {
@@ -53,6 +56,19 @@ impl EffectQueue {
     pub(crate) fn push(&self, effect: Effect) {
         self.waiting.lock().effects.push_back(effect);
         self.wake.notify_one();
+    }
+
+    /// Queues what is issued again, in pieces: the bodies of all of it together may be more than fits into memory.
+    pub(crate) fn push_pieces(&self, mut outcome: Outcome) {
+        let letters = std::mem::take(&mut outcome.dead_letters);
+        let mut deliveries = outcome.deliveries.into_iter().peekable();
+        while deliveries.peek().is_some() {
+            let deliveries = deliveries.by_ref().take(PIECE_DELIVERIES).collect();
+            self.push(Effect::Outcome(Outcome { deliveries, ..Outcome::default() }));
+        }
+        for letters in letters {
+            self.push(Effect::Outcome(Outcome { dead_letters: vec![letters], ..Outcome::default() }));
+        }
     }
 
     pub(crate) fn is_congested(&self) -> bool {

@@ -56,16 +56,11 @@ impl ShardMachine {
     }
 }
 
-/// Everything that sessions of `node` hold goes to it again.
+/// Everything that sessions of `node` hold goes to it again. Dead letters are not among it: they are the leader's own.
 pub(crate) fn reissue(queues: &queue::Machine, effects: &EffectQueue, node: NodeId) {
     let mut outcome = Outcome::default();
-    queues.reissue(&mut outcome);
-    outcome.deliveries.retain(|delivery| delivery.consumer.session.node == node);
-    // Dead letters are this node's: it has them.
-    outcome.dead_letters.clear();
-    if !outcome.deliveries.is_empty() {
-        effects.push(Effect::Outcome(outcome));
-    }
+    queues.reissue_to(node, &mut outcome);
+    effects.push_pieces(outcome);
 }
 
 impl Machine for ShardMachine {
@@ -92,7 +87,7 @@ impl Machine for ShardMachine {
         let mut outcome = Outcome::default();
         self.queues.reissue(&mut outcome);
         self.effects.push(Effect::Lead(term));
-        self.effects.push(Effect::Outcome(outcome));
+        self.effects.push_pieces(outcome);
         self.deadlines.lead(deadlines::due(&self.queues));
     }
 

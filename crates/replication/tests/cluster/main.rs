@@ -4,6 +4,7 @@
 mod administration;
 mod cluster;
 mod consumers;
+mod dead_letters;
 mod failover;
 mod metadata;
 mod recorder;
