@@ -121,6 +121,30 @@ async fn messages_for_a_queue_that_may_reject_are_nacked_when_the_answer_was_los
     assert_eq!(client.expect::<basic::Nack>().await.delivery_tag, 1);
 }
 
+#[tokio::test]
+async fn a_full_queue_that_rejects_takes_what_fits_and_nacks_the_rest() {
+    let (_fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    let arguments = types::FieldTable(vec![
+        (short("x-max-length"), types::FieldValue::I32(2)),
+        (short("x-overflow"), types::FieldValue::LongStr("reject-publish".into())),
+    ]);
+    client.send(1, queue::Declare { queue: short("small"), durable: true, arguments, ..Default::default() });
+    client.expect::<queue::DeclareOk>().await;
+    client.declare("large").await;
+    for name in ["small", "large"] {
+        client.send(1, queue::Bind { queue: short(name), exchange: short("amq.fanout"), ..Default::default() });
+        client.expect::<queue::BindOk>().await;
+    }
+    client.select_confirms().await;
+    for key in ["large", "", "", "large", "", "large"] {
+        client.batch_publish(if key.is_empty() { "amq.fanout" } else { "" }, key, "m");
+    }
+    client.work();
+    assert_eq!(verdicts(&mut client, 6).await, [true, true, true, true, false, true]);
+    assert_eq!(client.declare("large").await.message_count, 6);
+}
+
 /// Whether each of the first publishes was confirmed.
 async fn verdicts(client: &mut Client, count: usize) -> Vec<bool> {
     let mut verdicts = vec![None; count];
