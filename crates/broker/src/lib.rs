@@ -7,6 +7,7 @@
 //! is submitted, and its answer comes as mail. Delivery tags stay below this crate, Raft above it.
 
 mod access;
+mod admin;
 mod alarms;
 mod announce;
 mod broker;
@@ -30,6 +31,7 @@ mod reply_to;
 mod session;
 mod tables;
 
+pub use admin::{AdminError, NewQueue};
 pub use broker::Broker;
 pub use config::Config;
 pub use mailbox::Mailbox;

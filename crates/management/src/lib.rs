@@ -1,11 +1,16 @@
-//! HTTP: health, Prometheus metrics, and where queues and groups live.
+//! HTTP: health, Prometheus metrics, where queues and groups live, and administration.
 //!
-//! Everything that it tells comes through [`View`], which the node implements: this crate knows no queue, no group and no
-//! broker. It is the only crate that knows HTTP. Entry points: [`install_recorder`] once per process, then [`serve`].
+//! What it tells of the node comes through [`View`], which the node implements; what it changes goes through the broker. It is
+//! the only crate that knows HTTP. Entry points: [`install_recorder`] once per process, then [`serve`].
 //!
 //! Architecture invariant: an HTTP client can make the node do bounded work only. Connections, the time each may take and
-//! the size of a request are limited, in `listener.rs` and `routes.rs`; nothing here changes state.
+//! the size of a request are limited, in `listener.rs` and `routes.rs`; nothing under `/api` happens before the caller is
+//! authenticated.
 
+mod api;
+mod clients;
+mod definitions;
+mod fields;
 mod listener;
 pub mod metrics;
 mod prometheus;
@@ -13,7 +18,9 @@ mod routes;
 mod server;
 mod view;
 
+pub use api::import;
+pub use clients::clients;
 pub use metrics_exporter_prometheus::PrometheusHandle;
 pub use prometheus::{InstallError, install_recorder};
 pub use server::{Error, serve};
-pub use view::{ClusterView, GroupView, NodeView, QueueView, View};
+pub use view::{BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProductView, QueueView, View};

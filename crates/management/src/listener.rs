@@ -8,12 +8,18 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 
-use axum::serve::Listener;
+use axum::{
+    extract::connect_info::Connected,
+    serve::{IncomingStream, Listener},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
@@ -27,6 +33,9 @@ const CONNECTIONS_MAX: usize = 256;
 
 /// How long a connection may last. Prometheus gives up after 10 s by default.
 const CONNECTION_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How much longer it may last when an administrator's request takes its time, such as the import of definitions.
+const EXTENSION: Duration = Duration::from_secs(600);
 
 pub(crate) struct BoundedListener {
     inner: TcpListener,
@@ -54,7 +63,8 @@ impl Listener for BoundedListener {
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%peer, %error, "http connection without nodelay");
         }
-        (BoundedStream { stream, deadline: Box::pin(sleep(self.time_max)), _permit: permit }, peer)
+        let is_extended = Arc::new(AtomicBool::new(false));
+        (BoundedStream { stream, deadline: Box::pin(sleep(self.time_max)), peer, is_extended, _permit: permit }, peer)
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
@@ -66,13 +76,41 @@ impl Listener for BoundedListener {
 pub(crate) struct BoundedStream {
     stream: TcpStream,
     deadline: Pin<Box<Sleep>>,
+    peer: SocketAddr,
+    is_extended: Arc<AtomicBool>,
     _permit: OwnedSemaphorePermit,
+}
+
+/// The other end of a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    /// Its address.
+    pub(crate) address: SocketAddr,
+    is_extended: Arc<AtomicBool>,
+}
+
+impl Peer {
+    /// The connection may last longer. For callers that were authenticated only.
+    pub(crate) fn extend(&self) {
+        self.is_extended.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Connected<IncomingStream<'_, BoundedListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, BoundedListener>) -> Self {
+        let stream = stream.io();
+        Peer { address: stream.peer, is_extended: Arc::clone(&stream.is_extended) }
+    }
 }
 
 impl BoundedStream {
     fn check_deadline(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         match self.deadline.as_mut().poll(cx) {
             Poll::Pending => Ok(()),
+            Poll::Ready(()) if self.is_extended.swap(false, Ordering::Relaxed) => {
+                self.deadline = Box::pin(sleep(EXTENSION));
+                self.check_deadline(cx)
+            }
             Poll::Ready(()) => Err(io::Error::new(io::ErrorKind::TimedOut, "http connection took too long")),
         }
     }

@@ -10,39 +10,47 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use broker::Broker;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 use serde_json::json;
 use tracing::error;
 
-use crate::{View, metrics};
+use crate::{View, api, metrics};
 
-/// Largest body of a request. Nothing here takes one; the limit holds for what will.
-const REQUEST_BODY_BYTES_MAX: usize = 64 * 1024;
+/// Largest body of a request, other than definitions. Unit: bytes.
+const REQUEST_BODY_BYTES_MAX: usize = 256 * 1024;
 
 /// The type of Prometheus' text format.
 const PROMETHEUS_TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+/// What the handlers work with.
 #[derive(Clone)]
-struct App {
-    view: Arc<dyn View>,
-    prometheus: PrometheusHandle,
+pub(crate) struct App {
+    pub(crate) view: Arc<dyn View>,
+    pub(crate) broker: Arc<Broker>,
+    /// Who has it administers the node.
+    pub(crate) token: Arc<str>,
+    pub(crate) prometheus: PrometheusHandle,
 }
 
-pub(crate) fn router(view: Arc<dyn View>, prometheus: PrometheusHandle) -> Router {
+pub(crate) fn router(app: App) -> Router {
     Router::new()
+        .nest("/api", api::router())
         .route("/metrics", get(scrape))
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
         .route("/quorate/v1/queues/{vhost}/{name}", get(queue))
         .route("/quorate/v1/cluster", get(cluster))
         .fallback(|| async { failure(StatusCode::NOT_FOUND, "no such path") })
-        .method_not_allowed_fallback(|| async { failure(StatusCode::METHOD_NOT_ALLOWED, "only GET is supported here") })
+        .method_not_allowed_fallback(|| async {
+            failure(StatusCode::METHOD_NOT_ALLOWED, "this method is not supported here")
+        })
         .layer(DefaultBodyLimit::max(REQUEST_BODY_BYTES_MAX))
         .layer(middleware::from_fn(around))
-        .with_state(App { view, prometheus })
+        .with_state(app)
 }
 
 /// Refuses requests that are too large, counts answers, and ends the connection after its one request.
@@ -61,7 +69,9 @@ async fn around(request: Request, next: Next) -> Response {
 
 fn announces_large_body(request: &Request) -> bool {
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    length.is_some_and(|text| text.parse::<usize>().is_ok_and(|bytes| bytes > REQUEST_BODY_BYTES_MAX))
+    let is_definitions = request.uri().path().starts_with("/api/definitions");
+    let most = if is_definitions { api::DEFINITIONS_BYTES_MAX } else { REQUEST_BODY_BYTES_MAX };
+    length.is_some_and(|text| text.parse::<usize>().is_ok_and(|bytes| bytes > most))
 }
 
 /// Rendering takes milliseconds with many series, so it runs on the blocking pool.

@@ -2,11 +2,16 @@
 
 use std::{convert::Infallible, future::IntoFuture, io, sync::Arc, time::Duration};
 
+use broker::Broker;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{View, listener::BoundedListener, routes};
+use crate::{
+    View,
+    listener::{BoundedListener, Peer},
+    routes::{self, App},
+};
 
 /// How often samples of histograms are folded into buckets. Between two scrapes they would otherwise pile up in memory, one
 /// word each.
@@ -20,7 +25,9 @@ pub enum Error {
     Listener(#[source] io::Error),
 }
 
-/// Serves the HTTP API until the token is cancelled, then ends connections after the answer under way. A connection lasts ten
+/// Serves the HTTP API. Who sends `token` as bearer is an administrator: it is for whoever can read the node's data directory.
+///
+/// Until the token is cancelled, then ends connections after the answer under way. A connection lasts ten
 /// seconds at most, so that the end is bounded.
 ///
 /// # Errors
@@ -28,10 +35,13 @@ pub enum Error {
 pub async fn serve(
     listener: TcpListener,
     view: Arc<dyn View>,
+    broker: Arc<Broker>,
+    token: String,
     prometheus: PrometheusHandle,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let app = routes::router(view, prometheus.clone());
+    let app = routes::router(App { view, broker, token: token.into(), prometheus: prometheus.clone() });
+    let app = app.into_make_service_with_connect_info::<Peer>();
     let server = axum::serve(BoundedListener::new(listener), app)
         .with_graceful_shutdown(shutdown.cancelled_owned())
         .into_future();

@@ -1,11 +1,19 @@
 //! What the HTTP API can tell about the node, as the node hands it over.
 
+use std::{future::Future, pin::Pin};
+
+use queue::QueueStats;
 use serde::Serialize;
+use serde_json::Value;
+use types::{GroupId, QueueId};
+
+/// A boxed future, so that [`View`] can be an object.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// The node, as far as HTTP may see it.
 ///
-/// The methods are called on the runtime's threads (`refresh_metrics` on its blocking pool): they must not wait for the
-/// network or for a disk.
+/// The methods are called on the runtime's threads (`refresh_metrics` on its blocking pool): but for those that return futures
+/// they must not wait for the network or for a disk.
 pub trait View: Send + Sync + 'static {
     /// Whether clients may be sent to this node.
     ///
@@ -19,8 +27,45 @@ pub trait View: Send + Sync + 'static {
     /// All nodes and groups.
     fn cluster(&self) -> ClusterView;
 
+    /// A queue's figures as this node's replica has them; `None` when it has none.
+    fn queue_stats(&self, group: GroupId, queue: QueueId) -> Option<QueueStats>;
+
+    /// What the node says that it is.
+    fn product(&self) -> ProductView;
+
+    /// Alarms that stand, in words.
+    fn alarms(&self) -> Vec<String>;
+
+    /// The clients of all nodes that answer. May wait for the network.
+    fn clients(&self, what: ClientsOf) -> BoxFuture<Vec<Value>>;
+
+    /// Ends the connection of that name, wherever it is; whether there was one. May wait for the network.
+    fn close_connection(&self, name: &str, reason: &str) -> BoxFuture<bool>;
+
     /// Brings gauges up to date that nobody else keeps; called before each scrape.
     fn refresh_metrics(&self);
+}
+
+/// What is listed of clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientsOf {
+    /// Connections.
+    Connections,
+    /// Channels.
+    Channels,
+    /// Consumers.
+    Consumers,
+}
+
+/// What the node says that it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProductView {
+    /// The product.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The cluster's name, as configured.
+    pub cluster: String,
 }
 
 /// Where a queue lives.

@@ -4,8 +4,10 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use management::{ClusterView, GroupView, NodeView, QueueView, View};
+use broker::Broker;
+use management::{BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProductView, QueueView, View};
 use metrics_exporter_prometheus::PrometheusBuilder;
+use queue::QueueStats;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -13,6 +15,7 @@ use tokio::{
     sync::oneshot,
 };
 use tokio_util::sync::CancellationToken;
+use types::{GroupId, NodeId, QueueId};
 
 struct Fake {
     reasons: Vec<String>,
@@ -43,6 +46,26 @@ impl View for Fake {
         }
     }
 
+    fn queue_stats(&self, _: GroupId, _: QueueId) -> Option<QueueStats> {
+        None
+    }
+
+    fn product(&self) -> ProductView {
+        ProductView::default()
+    }
+
+    fn alarms(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn clients(&self, _: ClientsOf) -> BoxFuture<Vec<Value>> {
+        Box::pin(async { Vec::new() })
+    }
+
+    fn close_connection(&self, _: &str, _: &str) -> BoxFuture<bool> {
+        Box::pin(async { false })
+    }
+
     fn refresh_metrics(&self) {
         metrics::gauge!("refreshed").set(1.0);
     }
@@ -54,6 +77,11 @@ struct Server {
     ended: oneshot::Receiver<bool>,
 }
 
+/// Not attached to anything: who is not authenticated never gets there.
+fn broker() -> Arc<Broker> {
+    Broker::new(broker::Config::new(NodeId(1), 1, 1))
+}
+
 async fn start(reasons: &[&str]) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -63,7 +91,7 @@ async fn start(reasons: &[&str]) -> Server {
     let (end, ended) = oneshot::channel();
     let token = shutdown.clone();
     telemetry::spawn(telemetry::TaskKind::Background, "http", async move {
-        let served = management::serve(listener, view, prometheus, token).await;
+        let served = management::serve(listener, view, broker(), "secret".to_owned(), prometheus, token).await;
         end.send(served.is_ok()).unwrap();
     });
     Server { address, shutdown, ended }
@@ -165,7 +193,14 @@ async fn a_scrape_shows_refreshed_gauges_and_the_count_of_requests() {
     let address = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
     let (end, ended) = oneshot::channel();
-    let serving = management::serve(listener, Arc::new(Fake { reasons: Vec::new() }), prometheus, shutdown.clone());
+    let serving = management::serve(
+        listener,
+        Arc::new(Fake { reasons: Vec::new() }),
+        broker(),
+        "secret".to_owned(),
+        prometheus,
+        shutdown.clone(),
+    );
     telemetry::spawn(telemetry::TaskKind::Background, "http", async move {
         end.send(serving.await.is_ok()).unwrap();
     });

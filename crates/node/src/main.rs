@@ -8,7 +8,9 @@ mod config;
 mod keys;
 mod logging;
 mod memory;
+mod peers;
 mod server;
+mod token;
 mod view;
 
 use std::process::ExitCode;
@@ -30,6 +32,8 @@ struct Cli {
 enum Command {
     /// Runs a node; with no options a single node on loopback with its data in ./data
     Server(keys::Flags),
+    /// Administers a cluster: users, queues, policies, definitions and more
+    Ctl(ctl::Args),
     /// Generates load and measures throughput and latency
     Perf(perf::Args),
 }
@@ -37,6 +41,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Server(flags) => server::main(&flags),
+        Command::Ctl(args) => Ok(ctl::run(&args)),
         Command::Perf(args) => runtime().and_then(|runtime| runtime.block_on(perf::run(args))),
     };
     result.unwrap_or_else(|error| {

@@ -5,6 +5,7 @@ use std::{fs, process::ExitCode, sync::Arc, time::Duration};
 use anyhow::Context;
 use auth::LoopbackUsers;
 use broker::Broker;
+use management::ProductView;
 use replication::{Founder, Groups, Joined, Metadata, MetadataObserver, Replication, Sessions, Timers};
 use storage::{LogStore, RocksStore};
 use telemetry::{Cause, Shutdown, task::TaskKind};
@@ -19,6 +20,8 @@ use crate::{
     config::{self, Config},
     keys::Flags,
     logging,
+    peers::Answers,
+    token,
     view::NodeStatus,
 };
 
@@ -65,10 +68,18 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let limits = alarms::Limits { disk_free_mb: config.storage.disk_free_limit_mb, memory: config.memory.limit() };
     let watch = alarms::watch(Arc::clone(&store), replication.clone(), limits, root.clone());
     telemetry::task::spawn(background.clone(), "alarms", watch);
-    let view = Arc::new(NodeStatus { identity, replication: replication.clone(), store: Arc::clone(&store) });
+    let product = ProductView {
+        name: config.product.name.clone(),
+        version: config.product.version.clone(),
+        cluster: config.cluster.name.clone(),
+    };
+    replication.answer_with(Arc::new(Answers { name: config.node.name.clone(), broker: Arc::clone(&broker) }));
+    let view = NodeStatus { identity, replication: replication.clone(), store: Arc::clone(&store), product };
+    let (view, admin) = (Arc::new(view), Arc::clone(&broker));
+    let admin_token = token::read_or_make(&config.node.data_dir)?;
     let token = root.token().clone();
     telemetry::task::spawn(background, "http", async move {
-        if let Err(error) = management::serve(http, view, prometheus, token).await {
+        if let Err(error) = management::serve(http, view, admin, admin_token, prometheus, token).await {
             tracing::error!(%error, "http server ended");
         }
     });

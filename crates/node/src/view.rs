@@ -2,16 +2,21 @@
 
 use std::sync::Arc;
 
-use management::{ClusterView, GroupView, NodeView, QueueView, View};
+use management::{BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProductView, QueueView, View};
+use queue::QueueStats;
 use replication::{Identity, Metadata, Replication};
+use serde_json::Value;
 use storage::RocksStore;
-use types::{GroupId, NodeId};
+use types::{GroupId, NodeId, QueueId};
+
+use crate::peers;
 
 /// The node as HTTP sees it.
 pub(crate) struct NodeStatus {
     pub identity: Identity,
     pub replication: Replication,
     pub store: Arc<RocksStore>,
+    pub product: ProductView,
 }
 
 impl NodeStatus {
@@ -66,6 +71,29 @@ impl View for NodeStatus {
             members: self.names(&status.members),
         });
         ClusterView { node: self.name(self.identity.node), nodes: nodes.collect(), groups: groups.collect() }
+    }
+
+    fn queue_stats(&self, group: GroupId, queue: QueueId) -> Option<QueueStats> {
+        self.replication.queue_stats(group, queue)
+    }
+
+    fn product(&self) -> ProductView {
+        self.product.clone()
+    }
+
+    fn alarms(&self) -> Vec<String> {
+        let alarms = self.replication.alarms();
+        alarms.into_iter().map(|(node, kind)| format!("{} alarm on node {}", kind.as_str(), self.name(node))).collect()
+    }
+
+    fn clients(&self, what: ClientsOf) -> BoxFuture<Vec<Value>> {
+        let peers = self.replication.clone();
+        Box::pin(async move { peers::clients(&peers, what).await })
+    }
+
+    fn close_connection(&self, name: &str, reason: &str) -> BoxFuture<bool> {
+        let (peers, name, reason) = (self.replication.clone(), name.to_owned(), reason.to_owned());
+        Box::pin(async move { peers::close(&peers, name, reason).await })
     }
 
     fn refresh_metrics(&self) {

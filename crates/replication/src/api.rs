@@ -124,6 +124,16 @@ pub enum AlarmKind {
     Disk,
 }
 
+impl AlarmKind {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AlarmKind::Memory => "memory",
+            AlarmKind::Disk => "disk",
+        }
+    }
+}
+
 /// Asks other nodes, for administration: whoever lists what lives on all nodes gathers it so.
 pub trait PeerAsk: Send + Sync + 'static {
     /// All nodes of the cluster, this one included.

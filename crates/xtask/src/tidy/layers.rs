@@ -22,6 +22,7 @@ const LAYERS: [(&str, u8); 19] = [
     ("amqp-server", 6),
     ("management", 6),
     ("perf", 6),
+    ("ctl", 6),
     ("node", 7),
     ("test-support", DEVELOPMENT),
     ("xtask", DEVELOPMENT),
