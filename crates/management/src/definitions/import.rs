@@ -279,7 +279,7 @@ fn permissions(item: &Item<'_>, steps: &mut Vec<Planned>) -> Result<()> {
 
 fn topic_permissions(item: &Item<'_>, steps: &mut Vec<Planned>) -> Result<()> {
     let (user, vhost, exchange) = (item.name("user")?, item.vhost()?, item.name("exchange")?);
-    let permissions = TopicPermissions { write: checked_pattern(item, "write")?, read: checked_pattern(item, "read")? };
+    let permissions = TopicPermissions { write: topic_pattern(item, "write")?, read: topic_pattern(item, "read")? };
     let what = format!("topic permissions of user '{user}' in vhost '{vhost}'");
     let set = SetTopicPermissions { user, vhost, exchange, permissions };
     change(steps, what, Command::SetTopicPermissions(set));
@@ -290,6 +290,13 @@ fn topic_permissions(item: &Item<'_>, steps: &mut Vec<Planned>) -> Result<()> {
 fn checked_pattern(item: &Item<'_>, key: &str) -> Result<String> {
     let text = item.needed(key)?;
     auth::Pattern::new(text).map_err(|why| item.error(format!("'{key}': {why}")))?;
+    Ok(text.to_owned())
+}
+
+/// As [`checked_pattern`], with variables such as `{username}`.
+fn topic_pattern(item: &Item<'_>, key: &str) -> Result<String> {
+    let text = item.needed(key)?;
+    auth::check_topic_pattern(text).map_err(|why| item.error(format!("'{key}': {why}")))?;
     Ok(text.to_owned())
 }
 
