@@ -65,6 +65,7 @@ impl Machine {
 fn check_queue(queue: &Queue) -> Result<(), String> {
     queue.lanes.check()?;
     queue.consumers.check()?;
+    queue.consumers.check_active(queue.config.single_active_consumer)?;
     check_conservation(queue)?;
     check_positions(queue)?;
     if queue.end.is_some() {

@@ -1,15 +1,19 @@
 //! The consumers of one queue, and the ring of those that may be given a message.
 //!
-//! Consumers lie in a slab, so that the ring can be linked through them. In the ring is who is attached and has capacity.
+//! Consumers lie in a slab, so that a ring can be linked through them. In a ring, one for each priority, is who is attached and
+//! has capacity.
 
+mod active;
 mod ring;
+mod times;
 
 use std::collections::BTreeMap;
 
 use types::{ConsumerKey, SessionId};
 
 use crate::{ConsumerOptions, held::HeldMessages, number};
-use ring::{Links, NOBODY};
+use ring::{Links, OtherRings, Ring};
+use times::Times;
 
 /// A consumer, attached or still holding messages; or a session's `basic.get`.
 #[derive(Clone, Debug)]
@@ -26,40 +30,54 @@ pub(crate) struct Consumer {
     pub(crate) held: HeldMessages,
     /// Its delivery in the outcome while the queue is being served.
     pub(crate) delivery: Option<usize>,
+    /// Which consumer of the queue it is, counted from the first that ever came.
+    pub(crate) order: u64,
+    /// Set when others are to get messages instead: the queue has a single active consumer, and it is not this one, or it is
+    /// this one but another one of higher priority waits.
+    pub(crate) halted: bool,
+    /// When it was given what it holds, if it may hold messages only for a time.
+    pub(crate) times: Option<Box<Times>>,
     ring: Option<Links>,
 }
 
 /// All consumers of a queue.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Consumers {
     slots: Vec<Option<Consumer>>,
     free: Vec<u32>,
     by_key: BTreeMap<ConsumerKey, u32>,
-    ring_head: u32,
-    ring_len: u32,
+    /// The ring of the usual priority, zero.
+    usual: Ring,
+    /// Rings of other priorities.
+    others: Option<Box<OtherRings>>,
+    /// The single active consumer, where the queue has one.
+    active: Option<u32>,
+    /// Whether there is one, as far as the consumers were told.
+    single: bool,
+    /// The next consumer's.
+    pub(crate) next_order: u64,
     attached: u32,
     exclusive: bool,
-}
-
-impl Default for Consumers {
-    fn default() -> Self {
-        Consumers {
-            slots: Vec::new(),
-            free: Vec::new(),
-            by_key: BTreeMap::new(),
-            ring_head: NOBODY,
-            ring_len: 0,
-            attached: 0,
-            exclusive: false,
-        }
-    }
+    /// Whether consumers may have times.
+    timed: bool,
 }
 
 impl Consumer {
     /// A consumer that was given nothing yet.
     pub(crate) fn attached(key: ConsumerKey, options: ConsumerOptions) -> Self {
         let credit = options.initial_credit;
-        Consumer { key, options, credit, attached: true, held: HeldMessages::default(), delivery: None, ring: None }
+        Consumer {
+            key,
+            options,
+            credit,
+            attached: true,
+            held: HeldMessages::default(),
+            delivery: None,
+            order: 0,
+            halted: false,
+            times: options.timeout_ms.map(|_| Box::default()),
+            ring: None,
+        }
     }
 
     /// A session's `basic.get`.
@@ -70,7 +88,7 @@ impl Consumer {
 
     /// How many more messages it may be given.
     pub(crate) fn capacity(&self) -> u64 {
-        if !self.attached {
+        if !self.attached || self.halted {
             0
         } else if self.options.no_ack || self.options.prefetch == 0 {
             // Sequence numbers start at one.
@@ -96,11 +114,6 @@ impl Consumers {
     /// Whether one is attached that wants to be alone.
     pub(crate) fn exclusive(&self) -> bool {
         self.exclusive
-    }
-
-    /// How many may be given a message.
-    pub(crate) fn ring_len(&self) -> u32 {
-        self.ring_len
     }
 
     /// Where a consumer lies.
@@ -137,12 +150,20 @@ impl Consumers {
         self.slots[number::index(slot)].as_mut().expect("the slot is in use")
     }
 
+    /// Adds a consumer that comes after all others.
+    pub(crate) fn insert_next(&mut self, mut consumer: Consumer) -> u32 {
+        consumer.order = self.next_order;
+        self.next_order += 1;
+        self.insert(consumer)
+    }
+
     /// Adds a consumer, at the end of the ring if it has capacity. There must be none with that key.
     pub(crate) fn insert(&mut self, consumer: Consumer) -> u32 {
         if consumer.attached {
             self.attached += 1;
             self.exclusive |= consumer.options.exclusive;
         }
+        self.timed |= consumer.times.is_some();
         let key = consumer.key;
         let slot = match self.free.pop() {
             Some(slot) => slot,
@@ -177,8 +198,9 @@ impl Consumers {
         let consumer = self.slots[number::index(slot)].take().expect("the slot is in use");
         assert!(!consumer.attached && consumer.ring.is_none(), "a record goes after its consumer was detached");
         self.by_key.remove(&consumer.key);
+        self.active = self.active.filter(|active| *active != slot);
         if self.by_key.is_empty() {
-            *self = Consumers::default();
+            *self = Consumers { next_order: self.next_order, ..Consumers::default() };
         } else {
             self.free.push(slot);
         }
@@ -206,7 +228,7 @@ impl Consumers {
         let with_capacity = self.iter().filter(|consumer| consumer.capacity() > 0).count();
         let linked = self.iter().filter(|consumer| consumer.ring.is_some()).count();
         let in_ring = self.ring().filter(|consumer| consumer.capacity() > 0).count();
-        if with_capacity != number::index(self.ring_len) || linked != with_capacity || in_ring != with_capacity {
+        if linked != with_capacity || in_ring != with_capacity || self.ring().count() != with_capacity {
             return Err(format!("{with_capacity} consumers have capacity, {linked} are linked, {in_ring} in the ring"));
         }
         self.iter().try_for_each(check_consumer)

@@ -88,6 +88,11 @@ impl HeldMessages {
         self.next_seq
     }
 
+    /// The first number that is held.
+    pub(crate) fn first(&self) -> Option<u64> {
+        self.iter().next().map(|(seq, _)| seq)
+    }
+
     /// How many are held.
     pub(crate) fn count(&self) -> u64 {
         self.count

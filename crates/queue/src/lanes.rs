@@ -25,13 +25,21 @@ type Expiring = BTreeSet<(Timestamp, u64, u8)>;
 pub(crate) struct Lanes {
     /// The lane of the first message that came while there were no others; may be empty.
     main: Lane,
-    /// Others, none of them empty.
-    more: BTreeMap<u8, Lane>,
-    /// Loose messages that expire, by time and position, with their priority.
-    expiring: Expiring,
+    /// What a usual queue has not. `None` instead of nothing.
+    rest: Option<Box<Rest>>,
     messages: u64,
     bytes: u64,
 }
+
+/// What a usual queue has not.
+#[derive(Clone, Debug, Default)]
+struct Rest {
+    /// Other lanes, none of them empty.
+    more: BTreeMap<u8, Lane>,
+    expiring: Expiring,
+}
+
+static NO_LANES: BTreeMap<u8, Lane> = BTreeMap::new();
 
 /// Messages of one priority.
 #[derive(Clone, Debug, Default)]
@@ -131,17 +139,15 @@ impl Lanes {
         self.messages += u64::from(piece.count);
         self.bytes += piece.bytes();
         let before = self.messages - u64::from(piece.count);
-        let lane = lane_mut(&mut self.main, &mut self.more, before == 0, piece.priority);
+        let lane = lane_mut(&mut self.main, &mut self.rest, before == 0, piece.priority);
         if lane.backlog.accepts(piece.expires_at) {
             lane.backlog.push(piece);
             return;
         }
-        let expiring = &mut self.expiring;
-        for at in 0..piece.count {
-            let message = Taken::of_piece(&piece, at);
-            expiring.insert((message.expires_at, message.position, message.priority));
-            lane.loose.insert(message.position, message);
-        }
+        let messages = (0..piece.count).map(|at| Taken::of_piece(&piece, at));
+        lane.loose.extend(messages.clone().map(|message| (message.position, message)));
+        let rest = self.rest.get_or_insert_default();
+        rest.expiring.extend(messages.map(|message| (message.expires_at, message.position, message.priority)));
     }
 
     /// Whether [`Lanes::push`] would put messages into a backlog.
@@ -151,12 +157,13 @@ impl Lanes {
 
     /// Puts a message at its position. False, when that is taken.
     pub(crate) fn insert(&mut self, message: Taken) -> bool {
-        let lane = lane_mut(&mut self.main, &mut self.more, self.messages == 0, message.priority);
+        if message.expires_at != NEVER {
+            let rest = self.rest.get_or_insert_default();
+            rest.expiring.insert((message.expires_at, message.position, message.priority));
+        }
+        let lane = lane_mut(&mut self.main, &mut self.rest, self.messages == 0, message.priority);
         self.messages += 1;
         self.bytes += u64::from(message.size);
-        if message.expires_at != NEVER {
-            self.expiring.insert((message.expires_at, message.position, message.priority));
-        }
         lane.loose.insert(message.position, message).is_none()
     }
 
@@ -166,9 +173,17 @@ impl Lanes {
         if self.messages == 0 {
             return None;
         }
-        let lane = if self.more.is_empty() { &mut self.main } else { outermost(&mut self.main, &mut self.more, side) };
+        let (messages, bytes) = (&mut self.messages, &mut self.bytes);
+        let Some(rest) = &mut self.rest else {
+            return self.main.take(most, |portion| {
+                *messages -= portion.count();
+                *bytes -= portion.bytes();
+                on_portion(portion)
+            });
+        };
+        let Rest { more, expiring } = rest.as_mut();
+        let lane = outermost(&mut self.main, more, side);
         let priority = lane.backlog.priority();
-        let (messages, bytes, expiring) = (&mut self.messages, &mut self.bytes, &mut self.expiring);
         let result = lane.take(most, |portion| {
             *messages -= portion.count();
             *bytes -= portion.bytes();
@@ -201,12 +216,14 @@ impl Lanes {
         if expires_at > now || expires_at == NEVER {
             return None;
         }
-        let lane = lane_mut(&mut self.main, &mut self.more, false, priority);
+        let lane = lane_mut(&mut self.main, &mut self.rest, false, priority);
         let result = if is_loose {
             let message = lane.loose.remove(&position).expect("loose messages that expire are listed");
             self.messages -= 1;
             self.bytes -= u64::from(message.size);
-            forget_expiry(&mut self.expiring, &Portion::One(&message));
+            if let Some(rest) = &mut self.rest {
+                forget_expiry(&mut rest.expiring, &Portion::One(&message));
+            }
             Some(on_portion(Portion::One(&message)))
         } else {
             let (messages, bytes) = (&mut self.messages, &mut self.bytes);
@@ -246,7 +263,7 @@ impl Lanes {
 
     /// Moves the backlogs to later positions, when a queue is restored from a snapshot that does not tell positions.
     pub(crate) fn shift_backlogs(&mut self, by: u64) {
-        assert!(self.more.is_empty(), "such a snapshot does not tell priorities either");
+        assert!(self.more().is_empty(), "such a snapshot does not tell priorities either");
         self.main.backlog.shift(by);
     }
 
@@ -271,10 +288,10 @@ impl Lanes {
         if (messages, bytes) != (self.messages, self.bytes) {
             return Err(format!("{} messages are counted as ready, {messages} are", self.messages));
         }
-        if self.expiring != expiring {
+        if self.rest.as_ref().map_or(!expiring.is_empty(), |rest| rest.expiring != expiring) {
             return Err("loose messages that expire are not those that are listed".to_owned());
         }
-        let more = self.more.iter();
+        let more = self.more().iter();
         if more.clone().any(|(priority, lane)| lane.is_empty() || lane.backlog.priority() != *priority)
             || more.clone().any(|(priority, _)| *priority == self.main.backlog.priority())
         {
@@ -286,34 +303,42 @@ impl Lanes {
     /// All lanes, by descending priority: never in an order that tells which one is the main lane.
     fn iter(&self) -> impl Iterator<Item = &Lane> {
         let main = self.main.backlog.priority();
-        let above = self.more.range((Bound::Excluded(main), Bound::Unbounded)).rev();
-        let below = self.more.range(..main).rev();
+        let above = self.more().range((Bound::Excluded(main), Bound::Unbounded)).rev();
+        let below = self.more().range(..main).rev();
         let lane = |(_, lane): (_, _)| lane;
         above.map(lane).chain(std::iter::once(&self.main)).chain(below.map(lane))
     }
 
     fn first_loose(&self) -> Option<(Timestamp, u64, u8)> {
-        self.expiring.first().copied()
+        self.rest.as_ref()?.expiring.first().copied()
     }
 
     /// Drops the lane if it has become empty and is not the main one.
     #[inline]
     fn tidy(&mut self, priority: u8) {
-        if !self.more.is_empty() && self.more.get(&priority).is_some_and(Lane::is_empty) {
-            self.more.remove(&priority);
+        let Some(rest) = &mut self.rest else { return };
+        if rest.more.get(&priority).is_some_and(Lane::is_empty) {
+            rest.more.remove(&priority);
         }
+        if rest.more.is_empty() && rest.expiring.is_empty() {
+            self.rest = None;
+        }
+    }
+
+    fn more(&self) -> &BTreeMap<u8, Lane> {
+        self.rest.as_ref().map_or(&NO_LANES, |rest| &rest.more)
     }
 }
 
 /// The lane of a priority; the main one becomes it if there are no messages at all.
-fn lane_mut<'a>(main: &'a mut Lane, more: &'a mut BTreeMap<u8, Lane>, is_first: bool, priority: u8) -> &'a mut Lane {
+fn lane_mut<'a>(main: &'a mut Lane, rest: &'a mut Option<Box<Rest>>, is_first: bool, priority: u8) -> &'a mut Lane {
     if is_first && main.backlog.priority() != priority {
         main.backlog.set_priority(priority);
     }
     if main.backlog.priority() == priority {
         return main;
     }
-    more.entry(priority).or_insert_with(|| {
+    rest.get_or_insert_default().more.entry(priority).or_insert_with(|| {
         let mut lane = Lane::default();
         lane.backlog.set_priority(priority);
         lane

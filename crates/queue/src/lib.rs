@@ -33,4 +33,4 @@ pub use outcome::{
     EndReason, Got, Outcome, QueueEnded, Refusal, Reply, SlotRange,
 };
 pub use snapshot::RestoreError;
-pub use stats::{DeadLetterStats, NodePresence, QueueStats};
+pub use stats::{ConsumerInfo, DeadLetterStats, NodePresence, QueueStats};

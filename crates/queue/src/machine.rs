@@ -13,8 +13,8 @@ use std::{
 use types::{ConsumerKey, NodeId, QueueId, Timestamp};
 
 use crate::{
-    Chunk, ChunkReply, ChunkResult, DeadLetters, Delivered, Delivery, NodePresence, Outcome, Producer, QueueEnded,
-    QueueStats,
+    Chunk, ChunkReply, ChunkResult, ConsumerInfo, DeadLetters, Delivered, Delivery, NodePresence, Outcome, Producer,
+    QueueEnded, QueueStats,
     commands::{self, Scope},
     consumers::Consumer,
     live::{LiveCounts, Releaser},
@@ -162,6 +162,21 @@ impl Machine {
         self.sources.iter().map(|(queue, _)| queue)
     }
 
+    /// A queue's consumers that are attached or hold messages, by key.
+    pub fn consumers(&self, queue: QueueId) -> impl Iterator<Item = ConsumerInfo> + '_ {
+        let state = self.queues.get(&queue).into_iter();
+        state.flat_map(|state| {
+            let is_active = |key| !state.config.single_active_consumer || state.consumers.active() == Some(key);
+            state.consumers.iter().map(move |consumer| ConsumerInfo {
+                key: consumer.key,
+                options: consumer.options,
+                attached: consumer.attached,
+                active: consumer.attached && is_active(consumer.key),
+                held: consumer.held.count(),
+            })
+        })
+    }
+
     /// The incarnations whose chunks are accepted, one for each node that has any, ascending.
     pub fn producers(&self) -> Vec<Producer> {
         let accepted = |(node, known): (NodeId, crate::producers::NodeProducer)| {
@@ -209,6 +224,7 @@ impl Machine {
             releaser: Releaser::new(&mut self.live, &mut out.dead),
             sessions: &mut self.sessions,
             deliveries: &mut out.deliveries,
+            cancelled: &mut out.cancelled,
             dead_letters: &mut out.dead_letters,
         };
         if queue.due_at <= self.time {

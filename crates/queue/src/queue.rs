@@ -15,7 +15,8 @@ use std::{collections::BTreeSet, sync::Arc};
 use types::{ConsumerKey, QueueId, SeqRange, SessionId, Timestamp};
 
 use crate::{
-    CancelReason, Cancelled, DeadLetterStats, DeadLetters, DeathReason, Delivery, EndReason, QueueConfig, QueueStats,
+    CancelReason, Cancelled, ConsumerOptions, DeadLetterStats, DeadLetters, DeathReason, Delivery, EndReason,
+    QueueConfig, QueueStats,
     consumers::{Consumer, Consumers},
     held::Taken,
     lanes::{Lanes, Portion},
@@ -96,6 +97,8 @@ pub(crate) struct Work<'a> {
     pub(crate) sessions: &'a mut Sessions,
     /// Takes deliveries.
     pub(crate) deliveries: &'a mut Vec<Delivery>,
+    /// Takes cancelled consumers.
+    pub(crate) cancelled: &'a mut Vec<Cancelled>,
     /// Takes dead letters.
     pub(crate) dead_letters: &'a mut Vec<DeadLetters>,
 }
@@ -139,6 +142,7 @@ impl Queue {
     /// Settings change. A new time to expire starts now.
     pub(crate) fn configure(&mut self, config: &QueueConfig, work: &mut Work<'_>) {
         let before = std::mem::replace(&mut self.config, Arc::new(config.clone()));
+        self.elect();
         if before.expires_ms != config.expires_ms {
             self.touch(work.now);
         }
@@ -176,7 +180,7 @@ impl Queue {
 
     /// Whether there are messages and consumers for them.
     pub(crate) fn wants_service(&self) -> bool {
-        self.consumers.ring_len() > 0 && self.ready() > 0
+        self.ready() > 0 && !self.consumers.is_ring_empty()
     }
 
     /// Drops all ready messages and returns how many; drops dead letters too.
@@ -198,6 +202,39 @@ impl Queue {
         }
         self.consumers.settle_ring(slot);
         self.remove_if_over(slot, work);
+        if self.config.single_active_consumer && self.consumers.active() == Some(*key) {
+            // One of higher priority may wait for the active one to hold nothing.
+            self.elect();
+        }
+    }
+
+    /// A consumer comes. There must be none with that key.
+    pub(crate) fn attach(&mut self, key: ConsumerKey, options: ConsumerOptions, work: &mut Work<'_>) {
+        let mut consumer = Consumer::attached(key, options);
+        // Until it is elected.
+        consumer.halted = self.config.single_active_consumer;
+        self.consumers.insert_next(consumer);
+        work.sessions.insert(key.session, work.id);
+        self.elect();
+    }
+
+    /// Finds out who may get messages.
+    fn elect(&mut self) {
+        self.consumers.elect(self.config.single_active_consumer);
+    }
+
+    /// Consumers that have held a message for too long are cancelled; what they hold returns.
+    fn time_out(&mut self, work: &mut Work<'_>) {
+        while let Some(slot) = self.consumers.timed_out(work.now) {
+            let consumer = self.consumers.get(slot);
+            let (key, after_ms) = (consumer.key, consumer.options.timeout_ms.unwrap_or_default());
+            self.detach_slot(slot, work.now);
+            let all = SeqRange { first: 0, last: u64::MAX };
+            self.give_up_range(slot, all, Verdict::Return { failed: false }, work);
+            self.remove_if_over(slot, work);
+            let reason = CancelReason::Timeout { after_ms };
+            work.cancelled.push(Cancelled { consumer: key, queue: work.id, reason });
+        }
     }
 
     /// A consumer gets no more messages; what it holds stays held.
@@ -222,6 +259,9 @@ impl Queue {
     fn detach_slot(&mut self, slot: u32, now: Timestamp) {
         let was_attached = self.consumers.get(slot).attached;
         self.consumers.detach(slot);
+        if self.config.single_active_consumer {
+            self.elect();
+        }
         if !was_attached || self.consumers.attached() > 0 {
             return;
         }
@@ -288,7 +328,7 @@ impl Queue {
         }
     }
 
-    /// Adds a consumer from a snapshot. Those in the ring must come in the ring's order.
+    /// Adds a consumer from a snapshot, which is in no ring yet.
     pub(crate) fn restore_consumer(&mut self, consumer: Consumer) {
         self.unacked += consumer.held.count();
         self.unacked_bytes += consumer.held.iter().map(|(_, message)| u64::from(message.size)).sum::<u64>();

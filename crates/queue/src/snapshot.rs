@@ -9,7 +9,8 @@
 //! ended    = tag 6 | id (2), for all queues that are over, then
 //! source   = tag 9 | id | greatest number | how many | refused number - number before, each (2), then
 //! queue    = tag 1 | id | enqueued | delivered | settled | returned | discarded | purged
-//!          | used at (2) | next position (2) | expired (2) | dropped (2) | given up (2) | rejected (2), then in this order its
+//!          | used at (2) | next position (2) | expired (2) | dropped (2) | given up (2) | rejected (2)
+//!          | next consumer's order (2), then in this order its
 //! config   = tag 7 | settings (2), unless they are the usual ones
 //! place    = tag 8 | priority | position | expiry of the pieces that follow, unless they continue those before (2)
 //! piece    = tag 2 | index - index of the piece before | first slot | count | size of each
@@ -19,7 +20,8 @@
 //! retry    = tag 12 | due | letter (2)
 //! letter   = index | slot | size | delivery count | reason | died at (2)
 //! consumer = tag 4 | place in the ring + 1 or 0 | node | serial | number | flags | prefetch | initial credit | credit
-//!                  | next seq, then its
+//!                  | next seq | order (2) | priority, zigzag (2) | 1 or 0 | timeout (2), then its
+//! mark     = tag 13 | seq | since when it and those after it are held (2)
 //! held     = tag 5 | seq - seq before | message
 //! message  = position | index | slot | size | delivery count * 2 + redelivered | priority (2) | expiry (2)
 //! expiry   = time + 1, or 0 for never
@@ -57,10 +59,12 @@ const TAG_SOURCE: u8 = 9;
 const TAG_LETTERS: u8 = 10;
 const TAG_LETTER: u8 = 11;
 const TAG_RETRY: u8 = 12;
+const TAG_MARK: u8 = 13;
 
 const FLAG_ATTACHED: u64 = 1;
 const FLAG_NO_ACK: u64 = 2;
 const FLAG_EXCLUSIVE: u64 = 4;
+const FLAG_ACTIVE: u64 = 8;
 
 /// Why a snapshot was not restored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -2,9 +2,9 @@
 
 use std::ops::Bound;
 
-use types::{NodeId, QueueId};
+use types::{ConsumerKey, NodeId, QueueId};
 
-use crate::{Machine, QueueConfig};
+use crate::{ConsumerOptions, Machine, QueueConfig};
 
 /// A queue's depth and counters. Counters start when the queue is created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,6 +62,21 @@ pub struct DeadLetterStats {
     pub settled: u64,
     /// Those that were purged, or dropped as the queue had no dead letter exchange any more.
     pub dropped: u64,
+}
+
+/// A consumer of a queue, or a session's `basic.get`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConsumerInfo {
+    /// Whose it is.
+    pub key: ConsumerKey,
+    /// What it asked for.
+    pub options: ConsumerOptions,
+    /// Whether it was not cancelled. Always false for `basic.get`.
+    pub attached: bool,
+    /// Whether it is attached and, where the queue has a single active consumer, that one.
+    pub active: bool,
+    /// How many messages it holds.
+    pub held: u64,
 }
 
 /// A node that has sessions or numbers chunks here: what a failure detector must name in

@@ -10,8 +10,8 @@ use std::{
 use bytes::Bytes;
 use proptest::prelude::*;
 use queue::{
-    At, Chunk, ChunkReply, ChunkResult, Command, ConsumerOptions, DeadLetterStats, DeadLetters, Delivered, EndReason,
-    EnqueueOptions, Machine, Outcome, Producer, QueueConfig, QueueStats, Reply,
+    At, Chunk, ChunkReply, ChunkResult, Command, ConsumerInfo, ConsumerOptions, DeadLetterStats, DeadLetters,
+    Delivered, EndReason, EnqueueOptions, Machine, Outcome, Producer, QueueConfig, QueueStats, Reply,
 };
 use types::{ConsumerKey, NodeId, QueueId, SessionId, Timestamp};
 
@@ -98,6 +98,14 @@ fn compare_state(machine: &Machine, model: &Model) {
     for (id, queue) in &model.queues {
         let stats = machine.stats(*id).unwrap();
         assert_eq!(stats, expected_stats(queue, &stats));
+        let expected = queue.consumers.iter().map(|consumer| ConsumerInfo {
+            key: consumer.key,
+            options: consumer.options,
+            attached: consumer.attached,
+            active: consumer.attached && (!queue.config.single_active_consumer || queue.active == Some(consumer.key)),
+            held: consumer.held.len() as u64,
+        });
+        assert_eq!(machine.consumers(*id).collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     }
     assert_eq!(machine.sources().collect::<Vec<_>>(), model.sources.keys().copied().collect::<Vec<_>>());
     assert_eq!(machine.ended().collect::<BTreeSet<_>>(), model.ended);

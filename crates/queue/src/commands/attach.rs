@@ -2,7 +2,7 @@
 
 use types::{ConsumerKey, QueueId};
 
-use crate::{ConsumerOptions, Machine, Outcome, Refusal, Reply, consumers::Consumer};
+use crate::{ConsumerOptions, Machine, Outcome, Refusal, Reply};
 
 use super::Scope;
 
@@ -16,7 +16,7 @@ pub(super) fn apply(
 ) -> Reply {
     let key = scope.consumer(number);
     let attached = machine.with_queue(queue, out, |state, work| {
-        let consumers = &mut state.consumers;
+        let consumers = &state.consumers;
         if number == ConsumerKey::GET {
             // That number is in use by the session's `basic.get`.
             return Err(Refusal::ExclusiveUse);
@@ -27,8 +27,7 @@ pub(super) fn apply(
         if consumers.exclusive() || (options.exclusive && consumers.attached() > 0) {
             return Err(Refusal::ExclusiveUse);
         }
-        consumers.insert(Consumer::attached(key, options));
-        work.sessions.insert(scope.session, queue);
+        state.attach(key, options, work);
         Ok(())
     });
     match attached {

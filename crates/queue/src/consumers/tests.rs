@@ -31,13 +31,13 @@ fn go(consumers: &mut Consumers, number: u32) {
 fn the_ring_turns_in_the_order_of_arrival() {
     let mut consumers = with(3);
     assert_eq!(ring(&consumers), [1, 2, 3]);
-    consumers.turn_ring();
+    consumers.turn_ring(consumers.next_in_ring().unwrap().0);
     assert_eq!(ring(&consumers), [2, 3, 1]);
     go(&mut consumers, 2);
     assert_eq!(ring(&consumers), [3, 1]);
     go(&mut consumers, 1);
     assert_eq!(ring(&consumers), [3]);
-    consumers.turn_ring();
+    consumers.turn_ring(consumers.next_in_ring().unwrap().0);
     assert_eq!(ring(&consumers), [3]);
     go(&mut consumers, 3);
     assert_eq!(consumers.next_in_ring(), None);
@@ -48,7 +48,7 @@ fn who_has_no_capacity_leaves_the_ring_and_comes_back_last() {
     let mut consumers = with(3);
     let first = consumers.find(&key(1)).unwrap();
     consumers.get_mut(first).credit = 0;
-    consumers.turn_ring();
+    consumers.turn_ring(consumers.next_in_ring().unwrap().0);
     assert_eq!(ring(&consumers), [2, 3]);
     consumers.get_mut(first).credit = 1;
     consumers.settle_ring(first);
@@ -63,4 +63,23 @@ fn slots_are_used_again() {
     consumers.insert(Consumer::attached(key(9), ConsumerOptions::default()));
     assert_eq!(consumers.slots.len(), 3);
     assert_eq!(consumers.iter().map(|consumer| consumer.key.number).collect::<Vec<_>>(), [1, 3, 9]);
+}
+
+#[test]
+fn rings_of_higher_priority_come_first() {
+    let mut consumers = Consumers::default();
+    for (number, priority) in [(1, 0), (2, -5), (3, 7), (4, 0), (5, 7)] {
+        let options = ConsumerOptions { initial_credit: 100, priority, ..ConsumerOptions::default() };
+        consumers.insert(Consumer::attached(key(number), options));
+    }
+    assert_eq!(ring(&consumers), [3, 5, 1, 4, 2]);
+    consumers.turn_ring(consumers.next_in_ring().unwrap().0);
+    assert_eq!(ring(&consumers), [5, 3, 1, 4, 2]);
+    for (gone, next) in [(3, (5, true)), (5, (1, false)), (1, (4, true)), (4, (2, true))] {
+        go(&mut consumers, gone);
+        let (slot, alone) = consumers.next_in_ring().unwrap();
+        assert_eq!((consumers.get(slot).key.number, alone), next);
+    }
+    go(&mut consumers, 2);
+    assert!(consumers.is_ring_empty());
 }

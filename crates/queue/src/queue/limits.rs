@@ -91,7 +91,7 @@ impl Queue {
         let (length, bytes) = self.length();
         let by_length = self.config.max_length.map_or(u64::MAX, |max| max.saturating_sub(length));
         let by_bytes = match self.config.max_length_bytes {
-            Some(max) => fitting(piece, max.saturating_sub(bytes)),
+            Some(max) => max.checked_sub(bytes).map_or(0, |left| fitting(piece, left)),
             None => piece.count,
         };
         by_bytes.min(u32::try_from(by_length).unwrap_or(u32::MAX))

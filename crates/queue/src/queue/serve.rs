@@ -17,15 +17,17 @@ impl Queue {
     /// Gives ready messages to consumers that may have them: one to each in turn; a consumer that is alone gets its at once.
     /// Each consumer gets at most one delivery.
     pub(crate) fn serve(&mut self, work: &mut Work<'_>) {
-        let Work { id, deliveries, releaser, .. } = work;
+        let Work { id, now, deliveries, releaser, .. } = work;
         let mut served = Vec::new();
         while self.ready() > 0
-            && let Some(slot) = self.consumers.next_in_ring()
+            && let Some((slot, alone)) = self.consumers.next_in_ring()
         {
-            let alone = self.consumers.ring_len() == 1;
             let ready = self.ready();
             let consumer = self.consumers.get_mut(slot);
             let most = if alone { consumer.capacity().min(ready) } else { 1 };
+            if consumer.delivery.is_none() {
+                self.due_at = self.due_at.min(consumer.mark_time(*now));
+            }
             let at = *consumer.delivery.get_or_insert_with(|| {
                 served.push(slot);
                 let (first_seq, messages) = (consumer.held.next_seq(), Vec::new());
@@ -33,7 +35,7 @@ impl Queue {
                 deliveries.len() - 1
             });
             self.give(slot, most, &mut deliveries[at].messages, releaser);
-            self.consumers.turn_ring();
+            self.consumers.turn_ring(slot);
         }
         for slot in served {
             self.consumers.get_mut(slot).delivery = None;
@@ -42,7 +44,7 @@ impl Queue {
 
     /// How many messages the next consumer would be given, if there were any.
     pub(super) fn next_capacity(&self) -> u64 {
-        self.consumers.next_in_ring().map_or(0, |slot| self.consumers.get(slot).capacity())
+        self.consumers.next_in_ring().map_or(0, |(slot, _)| self.consumers.get(slot).capacity())
     }
 
     /// Gives the first ready message to a session's `basic.get`.
@@ -51,7 +53,7 @@ impl Queue {
         let message = self.take_one()?;
         let remaining = self.ready();
         let key = ConsumerKey { session, number: ConsumerKey::GET };
-        let slot = self.consumers.find(&key).unwrap_or_else(|| self.consumers.insert(Consumer::getter(session)));
+        let slot = self.consumers.find(&key).unwrap_or_else(|| self.consumers.insert_next(Consumer::getter(session)));
         let held = &mut self.consumers.get_mut(slot).held;
         let seq = held.next_seq();
         work.sessions.insert(session, work.id);

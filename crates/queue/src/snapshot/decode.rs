@@ -7,9 +7,9 @@ use bytes::Bytes;
 use types::{ConsumerKey, NodeId, QueueId, SessionId, Timestamp};
 
 use super::{
-    FLAG_ATTACHED, FLAG_EXCLUSIVE, FLAG_NO_ACK, RestoreError, TAG_CONFIG, TAG_CONSUMER, TAG_ENDED, TAG_HELD,
-    TAG_LETTER, TAG_LETTERS, TAG_LOOSE, TAG_PIECE, TAG_PLACE, TAG_QUEUE, TAG_RETRY, TAG_SOURCE, VERSION, VERSION_MIN,
-    config, letters,
+    FLAG_ACTIVE, FLAG_ATTACHED, FLAG_EXCLUSIVE, FLAG_NO_ACK, RestoreError, TAG_CONFIG, TAG_CONSUMER, TAG_ENDED,
+    TAG_HELD, TAG_LETTER, TAG_LETTERS, TAG_LOOSE, TAG_MARK, TAG_PIECE, TAG_PLACE, TAG_QUEUE, TAG_RETRY, TAG_SOURCE,
+    VERSION, VERSION_MIN, config, letters,
     values::{COUNTER_MAX, Parsed, Values},
     varint,
 };
@@ -93,8 +93,11 @@ struct PartialQueue {
     last_position: u64,
     /// Of the next piece.
     place: Place,
-    /// Those in the ring, by their place.
-    ring: BTreeMap<u64, Consumer>,
+    /// With their place in the rings.
+    consumers: Vec<(u64, Consumer)>,
+    /// The single active one.
+    active: Option<ConsumerKey>,
+    version: u64,
 }
 
 /// Where pieces come from and when their time is over.
@@ -126,6 +129,7 @@ impl Reader {
                 TAG_PIECE => self.piece(&mut values)?,
                 TAG_LOOSE => self.loose(&mut values)?,
                 TAG_PLACE => self.place(&mut values)?,
+                TAG_MARK => self.mark(&mut values)?,
                 TAG_CONSUMER => self.consumer(&mut values)?,
                 TAG_HELD => self.held(&mut values)?,
                 TAG_ENDED => self.ended(&mut values)?,
@@ -163,6 +167,7 @@ impl Reader {
             queue.counters.dropped = values.counter()?;
             queue.counters.given_up = values.counter()?;
             queue.counters.rejected = values.counter()?;
+            queue.consumers.next_order = values.counter()?;
         } else {
             queue.next_position = queue.counters.enqueued;
         }
@@ -173,7 +178,9 @@ impl Reader {
             lane: None,
             last_position: 0,
             place: PLACE_V1,
-            ring: BTreeMap::new(),
+            consumers: Vec::new(),
+            active: None,
+            version: self.version,
         });
         Ok(())
     }
@@ -273,28 +280,48 @@ impl Reader {
 
     fn consumer(&mut self, values: &mut Values<'_>) -> Parsed<()> {
         self.end_consumer()?;
-        if self.queue.is_none() {
-            return Err("a consumer without a queue");
-        }
+        let partial = self.queue.as_mut().ok_or("a consumer without a queue")?;
         let ring_place = values.value()?;
         let session = SessionId { node: NodeId(values.value()?), serial: values.value()? };
         let key = ConsumerKey { session, number: values.small()? };
         let flags = values.value()?;
-        let options = ConsumerOptions {
+        let mut options = ConsumerOptions {
             no_ack: flags & FLAG_NO_ACK != 0,
             exclusive: flags & FLAG_EXCLUSIVE != 0,
             prefetch: values.small()?,
             initial_credit: values.value()?,
             ..ConsumerOptions::default()
         };
-        let mut consumer = Consumer::attached(key, options);
-        consumer.attached = flags & FLAG_ATTACHED != 0;
-        consumer.credit = values.value()?;
+        let credit = values.value()?;
         let next_seq = values.counter()?;
-        if next_seq == 0 || flags > FLAG_ATTACHED | FLAG_NO_ACK | FLAG_EXCLUSIVE {
+        let mut order = number::count(partial.consumers.len());
+        if self.version > 1 {
+            order = values.counter()?;
+            options.priority = varint::unzigzag(values.value()?);
+            options.timeout_ms = values.option()?;
+        }
+        if next_seq == 0 || flags > FLAG_ATTACHED | FLAG_NO_ACK | FLAG_EXCLUSIVE | FLAG_ACTIVE {
             return Err("a consumer has a value out of its range");
         }
+        let mut consumer = Consumer::attached(key, options);
+        (consumer.attached, consumer.credit, consumer.order) = (flags & FLAG_ATTACHED != 0, credit, order);
+        // Until all are there.
+        consumer.halted = true;
+        if flags & FLAG_ACTIVE != 0 && partial.active.replace(key).is_some() {
+            return Err("two consumers are the single active one");
+        }
         self.consumer = Some(PartialConsumer { ring_place, consumer, next_seq, last_seq: 0, held: BTreeMap::new() });
+        Ok(())
+    }
+
+    fn mark(&mut self, values: &mut Values<'_>) -> Parsed<()> {
+        let partial = self.consumer.as_mut().ok_or("a time without a consumer")?;
+        let times = partial.consumer.times.as_mut().ok_or("a time of a consumer that needs none")?;
+        let mark = (values.value()?, Timestamp(values.value()?));
+        if times.marks.back().is_some_and(|(seq, since)| *seq >= mark.0 || *since >= mark.1) {
+            return Err("times of a consumer are out of order");
+        }
+        times.marks.push_back(mark);
         Ok(())
     }
 
@@ -316,15 +343,7 @@ impl Reader {
         let mut consumer = partial.consumer;
         consumer.held = HeldMessages::restored(partial.next_seq, partial.held);
         self.machine.sessions.insert(consumer.key.session, queue.id);
-        let in_ring = partial.ring_place > 0;
-        if in_ring != (consumer.capacity() > 0) || queue.has(&consumer.key) {
-            return Err("a consumer is there twice, or wrongly in the ring");
-        }
-        if !in_ring {
-            queue.queue.restore_consumer(consumer);
-        } else if queue.ring.insert(partial.ring_place, consumer).is_some() {
-            return Err("two consumers have one place in the ring");
-        }
+        queue.consumers.push((partial.ring_place, consumer));
         Ok(())
     }
 
@@ -338,21 +357,36 @@ impl Reader {
             let first = partial.queue.next_position - partial.queue.lanes.backlog_messages();
             partial.queue.lanes.shift_backlogs(first);
         }
-        for consumer in partial.ring.into_values() {
-            if partial.queue.consumers.find(&consumer.key).is_some() {
-                return Err("a consumer is there twice");
-            }
-            partial.queue.restore_consumer(consumer);
-        }
+        restore_consumers(&mut partial)?;
         self.machine.restore_queue(partial.id, partial.queue);
         Ok(())
     }
 }
 
-impl PartialQueue {
-    fn has(&self, key: &ConsumerKey) -> bool {
-        self.queue.consumers.find(key).is_some()
+/// Puts the consumers into their queue: first all, then those in a ring in the order of their places.
+fn restore_consumers(partial: &mut PartialQueue) -> Parsed<()> {
+    let queue = &mut partial.queue;
+    if partial.version == 1 {
+        queue.consumers.next_order = number::count(partial.consumers.len());
     }
+    let mut places = Vec::new();
+    for (place, consumer) in std::mem::take(&mut partial.consumers) {
+        if queue.consumers.find(&consumer.key).is_some() || consumer.order >= queue.consumers.next_order {
+            return Err("a consumer is there twice, or of a time to come");
+        }
+        places.push((place, consumer.key));
+        queue.restore_consumer(consumer);
+    }
+    partial.active.into_iter().for_each(|key| queue.consumers.restore_active(key));
+    places.sort_unstable();
+    let in_order = places.iter().filter(|(place, _)| *place > 0).map(|(_, key)| *key);
+    let is_single = queue.config.single_active_consumer;
+    queue.consumers.restore_rings(is_single, in_order);
+    let rings = queue.consumers.ring().map(|consumer| consumer.key);
+    if !(1..).zip(rings).eq(places.into_iter().filter(|(place, _)| *place > 0)) {
+        return Err("consumers are not in the rings where they should be");
+    }
+    Ok(())
 }
 
 fn message(values: &mut Values<'_>, version: u64) -> Parsed<Taken> {

@@ -6,8 +6,9 @@ use bytes::Bytes;
 use types::{ConsumerKey, QueueId, Timestamp};
 
 use super::{
-    FLAG_ATTACHED, FLAG_EXCLUSIVE, FLAG_NO_ACK, TAG_CONFIG, TAG_CONSUMER, TAG_ENDED, TAG_HELD, TAG_LETTER, TAG_LETTERS,
-    TAG_LOOSE, TAG_PIECE, TAG_PLACE, TAG_QUEUE, TAG_RETRY, TAG_SOURCE, VERSION, config, letters, varint,
+    FLAG_ACTIVE, FLAG_ATTACHED, FLAG_EXCLUSIVE, FLAG_NO_ACK, TAG_CONFIG, TAG_CONSUMER, TAG_ENDED, TAG_HELD, TAG_LETTER,
+    TAG_LETTERS, TAG_LOOSE, TAG_MARK, TAG_PIECE, TAG_PLACE, TAG_QUEUE, TAG_RETRY, TAG_SOURCE, VERSION, config, letters,
+    varint,
 };
 use crate::{Machine, QueueConfig, consumers::Consumer, held::Taken, number, queue::Queue};
 
@@ -96,6 +97,7 @@ fn write_queue(segments: &mut Segments, id: QueueId, queue: &Queue) {
             counters.dropped,
             counters.given_up,
             counters.rejected,
+            queue.consumers.next_order,
         ],
     );
     if *queue.config != QueueConfig::default() {
@@ -113,7 +115,8 @@ fn write_queue(segments: &mut Segments, id: QueueId, queue: &Queue) {
     }
     let ring: BTreeMap<ConsumerKey, u64> = queue.consumers.ring().map(|consumer| consumer.key).zip(1..).collect();
     for consumer in queue.consumers.iter() {
-        write_consumer(segments, consumer, ring.get(&consumer.key).copied().unwrap_or(0));
+        let is_active = queue.consumers.active() == Some(consumer.key);
+        write_consumer(segments, consumer, ring.get(&consumer.key).copied().unwrap_or(0), is_active);
     }
 }
 
@@ -152,10 +155,15 @@ fn expiry_value(expires_at: Timestamp) -> u64 {
     expires_at.0.wrapping_add(1)
 }
 
-fn write_consumer(segments: &mut Segments, consumer: &Consumer, ring_place: u64) {
+fn write_consumer(segments: &mut Segments, consumer: &Consumer, ring_place: u64, is_active: bool) {
     let options = consumer.options;
-    let flags =
-        [(consumer.attached, FLAG_ATTACHED), (options.no_ack, FLAG_NO_ACK), (options.exclusive, FLAG_EXCLUSIVE)];
+    let flags = [
+        (consumer.attached, FLAG_ATTACHED),
+        (options.no_ack, FLAG_NO_ACK),
+        (options.exclusive, FLAG_EXCLUSIVE),
+        (is_active, FLAG_ACTIVE),
+    ];
+    let [has_timeout, timeout_ms] = options.timeout_ms.map_or([0, 0], |ms| [1, ms]);
     let flags = flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum();
     segments.item(
         TAG_CONSUMER,
@@ -169,8 +177,15 @@ fn write_consumer(segments: &mut Segments, consumer: &Consumer, ring_place: u64)
             options.initial_credit,
             consumer.credit,
             consumer.held.next_seq(),
+            consumer.order,
+            varint::zigzag(options.priority),
+            has_timeout,
+            timeout_ms,
         ],
     );
+    for (seq, since) in consumer.times.iter().flat_map(|times| &times.marks) {
+        segments.item(TAG_MARK, &[*seq, since.0]);
+    }
     let mut last_seq = 0;
     for (seq, message) in consumer.held.iter() {
         let mut values = vec![seq - last_seq];

@@ -34,6 +34,16 @@ pub(super) fn take_byte(bytes: &mut &[u8]) -> Option<u8> {
     Some(*first)
 }
 
+/// A signed number, so that small ones stay small.
+pub(super) fn zigzag(value: i64) -> u64 {
+    (value.cast_unsigned() << 1) ^ (value >> 63).cast_unsigned()
+}
+
+/// The number that was made so.
+pub(super) fn unzigzag(value: u64) -> i64 {
+    (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
+}
+
 fn low_bits(value: u64) -> u8 {
     u8::try_from(value & 0x7f).expect("seven bits fit a byte")
 }
@@ -50,6 +60,13 @@ mod tests {
             let mut rest = bytes.as_slice();
             assert_eq!(take(&mut rest), Some(value));
             assert!(rest.is_empty());
+        }
+    }
+
+    #[test]
+    fn signed_numbers_come_back_as_they_were() {
+        for (value, expected) in [(0, 0), (-1, 1), (1, 2), (i64::MAX, u64::MAX - 1), (i64::MIN, u64::MAX)] {
+            assert_eq!((zigzag(value), unzigzag(expected)), (expected, value));
         }
     }
 

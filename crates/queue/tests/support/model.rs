@@ -22,6 +22,8 @@ pub struct Message {
     pub delivery_count: u32,
     pub priority: u8,
     pub expires_at: u64,
+    /// When it was given to its holder.
+    pub since: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -32,6 +34,7 @@ pub struct Consumer {
     pub attached: bool,
     pub next_seq: u64,
     pub held: Vec<(u64, Message)>,
+    pub order: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -54,6 +57,10 @@ pub struct Queue {
     pub rejected: u64,
     pub letters: Letters,
     next_place: u64,
+    /// The single active consumer.
+    pub active: Option<ConsumerKey>,
+    next_order: u64,
+    now: u64,
 }
 
 /// Messages that died.
@@ -102,7 +109,7 @@ pub struct Effects {
 
 impl Consumer {
     fn new(key: ConsumerKey, options: ConsumerOptions, attached: bool) -> Self {
-        Consumer { key, options, credit: options.initial_credit, attached, next_seq: 1, held: Vec::new() }
+        Consumer { key, options, credit: options.initial_credit, attached, next_seq: 1, held: Vec::new(), order: 0 }
     }
 
     fn has_capacity(&self) -> bool {
@@ -111,6 +118,12 @@ impl Consumer {
         } else {
             self.attached && self.held.len() < self.options.prefetch as usize
         }
+    }
+
+    /// When it has held a message for too long.
+    fn timeout_at(&self) -> Option<u64> {
+        let (_, oldest) = self.held.first().filter(|_| self.attached)?;
+        Some(oldest.since + self.options.timeout_ms?.max(1))
     }
 }
 
@@ -129,15 +142,50 @@ impl Queue {
         self.consumers.retain(|consumer| {
             consumer.attached || !consumer.held.is_empty() || consumer.key.number == ConsumerKey::GET
         });
-        let able: Vec<_> = self.consumers.iter().filter(|c| c.has_capacity()).map(|c| c.key).collect();
+        let only = self.choose();
+        let may_get =
+            |consumer: &&Consumer| consumer.has_capacity() && only.is_none_or(|only| only == Some(consumer.key));
+        let able: Vec<_> = self.consumers.iter().filter(may_get).map(|consumer| consumer.key).collect();
         self.turns.retain(|key| able.contains(key));
         self.turns.extend(able.into_iter().filter(|key| !self.turns.contains(key)).collect::<Vec<_>>());
     }
 
+    /// Who may get messages; `None`: all.
+    fn choose(&mut self) -> Option<Option<ConsumerKey>> {
+        if !self.config.single_active_consumer {
+            self.active = None;
+            return None;
+        }
+        let attached: Vec<&Consumer> = self.consumers.iter().filter(|consumer| consumer.attached).collect();
+        let best = attached.iter().min_by_key(|consumer| (Reverse(consumer.options.priority), consumer.order));
+        let active = attached.iter().find(|consumer| Some(consumer.key) == self.active);
+        let (Some(best), active) = (best, active.copied()) else {
+            self.active = None;
+            return Some(None);
+        };
+        let active = active.unwrap_or(best);
+        let waits = best.options.priority > active.options.priority;
+        let (chosen, may_get) = match waits {
+            true if active.held.is_empty() => (best.key, true),
+            true => (active.key, false),
+            false => (active.key, true),
+        };
+        self.active = Some(chosen);
+        Some(may_get.then_some(chosen))
+    }
+
+    /// Takes who is next out of the turns.
+    fn next_turn(&mut self) -> ConsumerKey {
+        let priority = |key: &ConsumerKey| self.consumers.iter().find(|it| it.key == *key).unwrap().options.priority;
+        let highest = self.turns.iter().map(priority).max();
+        let next = self.turns.iter().position(|key| Some(priority(key)) == highest).unwrap();
+        self.turns.remove(next)
+    }
+
     fn serve(&mut self, id: QueueId, effects: &mut Effects) {
         while !self.ready.is_empty() && !self.turns.is_empty() {
-            let message = self.ready.remove(0);
-            let key = self.turns.remove(0);
+            let message = Message { since: self.now, ..self.ready.remove(0) };
+            let key = self.next_turn();
             let consumer = self.find(key).unwrap();
             effects.deliveries.push((key, id, consumer.next_seq, delivered(&message)));
             if !consumer.options.no_ack {
@@ -281,7 +329,16 @@ impl Queue {
     }
 
     /// Does what is due.
-    fn due(&mut self, now: u64) {
+    fn due(&mut self, id: QueueId, now: u64, effects: &mut Effects) {
+        self.consumers.sort_by_key(|consumer| consumer.key);
+        while let Some(consumer) = self.consumers.iter_mut().find(|it| it.timeout_at().is_some_and(|at| at <= now)) {
+            let (key, after_ms) = (consumer.key, consumer.options.timeout_ms.unwrap());
+            let held = std::mem::take(&mut consumer.held);
+            self.detach(key, now);
+            self.put_back(held.into_iter().map(|(_, message)| message).collect(), false, now);
+            effects.cancelled.insert((key, id, after_ms));
+            self.sort();
+        }
         self.expire(now);
         let (due, retries) = self.letters.retries.iter().partition(|(due, _)| *due <= now);
         self.letters.retries = retries;
@@ -299,7 +356,8 @@ impl Queue {
         let end = self.config.expires_ms.filter(|_| self.attached() == 0).map(|ms| self.used_at + ms);
         let expiries = self.ready.iter().map(|message| message.expires_at).filter(|at| *at < u64::MAX);
         let retries = self.letters.retries.iter().map(|(due, _)| *due);
-        end.into_iter().chain(expiries).chain(retries).min()
+        let timeouts = self.consumers.iter().filter_map(Consumer::timeout_at);
+        end.into_iter().chain(expiries).chain(retries).chain(timeouts).min()
     }
 
     fn detach(&mut self, key: ConsumerKey, now: u64) {
@@ -364,6 +422,7 @@ impl Model {
     pub fn apply_entry(&mut self, at: At, chunks: &[Chunk]) -> Effects {
         let index = at.index;
         self.now = self.now.max(at.proposed_at.0);
+        self.queues.values_mut().for_each(|queue| queue.now = self.now);
         let mut effects = Effects::default();
         let mut base = 0;
         for chunk in chunks {
@@ -418,7 +477,7 @@ impl Model {
     fn at(&mut self, id: QueueId, effects: &mut Effects) -> Option<&mut Queue> {
         let now = self.now;
         if let Some(queue) = self.queues.get_mut(&id) {
-            queue.due(now);
+            queue.due(id, now, effects);
             queue.bound(id, now, effects);
         }
         self.end_queues(effects);
@@ -464,7 +523,7 @@ impl Model {
     fn apply(&mut self, index: u64, base: u32, chunk: &Chunk, command: &Command, effects: &mut Effects) -> Reply {
         match command {
             Command::CreateQueue { queue, config } => {
-                let new = || Queue { config: config.clone(), used_at: self.now, ..Queue::default() };
+                let new = || Queue { config: config.clone(), used_at: self.now, now: self.now, ..Queue::default() };
                 if !self.ended.contains(queue) {
                     self.queues.entry(*queue).or_insert_with(new);
                 }
@@ -670,7 +729,8 @@ impl Model {
         if one_is_exclusive || options.exclusive && queue.attached() > 0 {
             return Reply::Refused(Refusal::ExclusiveUse);
         }
-        queue.consumers.push(Consumer::new(key, options, true));
+        queue.next_order += 1;
+        queue.consumers.push(Consumer { order: queue.next_order, ..Consumer::new(key, options, true) });
         Reply::Done
     }
 
@@ -698,6 +758,9 @@ impl Model {
     fn get(&mut self, id: QueueId, session: SessionId, no_ack: bool, effects: &mut Effects) -> Reply {
         let now = self.now;
         self.looking_at(id, effects, |queue, _| {
+            if queue.config.single_active_consumer {
+                return Reply::Refused(Refusal::SingleActiveConsumer);
+            }
             queue.used_at = now;
             if queue.ready.is_empty() {
                 return Reply::Empty;

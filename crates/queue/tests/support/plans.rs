@@ -126,14 +126,16 @@ fn config() -> impl Strategy<Value = QueueConfig> {
     let overflow = prop_oneof![2 => Just(Overflow::DropHead), 1 => Just(Overflow::RejectPublish), 1 => Just(Overflow::RejectPublishDlx)];
     let strategy = prop_oneof![Just(DeadLetterStrategy::AtMostOnce), Just(DeadLetterStrategy::AtLeastOnce)];
     let deaths = (prop::option::weighted(0.5, strategy), prop::option::weighted(0.2, 0..3_u32));
-    let lives = (expires_ms, prop::bool::weighted(0.1), message_ttl_ms, max_priority);
+    let flags = (prop::bool::weighted(0.1), prop::bool::weighted(0.2));
+    let lives = (expires_ms, flags, message_ttl_ms, max_priority);
     (lives, lengths, overflow, deaths).prop_map(|(lives, lengths, overflow, deaths)| {
-        let (expires_ms, auto_delete, message_ttl_ms, max_priority) = lives;
+        let (expires_ms, (auto_delete, single_active_consumer), message_ttl_ms, max_priority) = lives;
         let (max_length, max_length_bytes) = lengths;
         let (dead_letter, delivery_limit) = deaths;
         QueueConfig {
             expires_ms,
             auto_delete,
+            single_active_consumer,
             message_ttl_ms,
             max_priority,
             max_length,
@@ -244,13 +246,17 @@ fn number() -> impl Strategy<Value = u32> {
 }
 
 fn options() -> impl Strategy<Value = ConsumerOptions> {
-    (prop::bool::weighted(0.2), prop::bool::weighted(0.1), 0..5_u32, 0..20_u64).prop_map(
-        |(no_ack, exclusive, prefetch, initial_credit)| ConsumerOptions {
+    let priority = prop_oneof![3 => Just(0), 1 => -2..4_i64];
+    let timeout_ms = prop::option::weighted(0.15, 50..500_u64);
+    let limits = (0..5_u32, 0..20_u64);
+    (prop::bool::weighted(0.2), prop::bool::weighted(0.1), limits, priority, timeout_ms).prop_map(
+        |(no_ack, exclusive, (prefetch, initial_credit), priority, timeout_ms)| ConsumerOptions {
             no_ack,
             exclusive,
             prefetch,
             initial_credit,
-            ..ConsumerOptions::default()
+            priority,
+            timeout_ms,
         },
     )
 }
