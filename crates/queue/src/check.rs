@@ -92,7 +92,7 @@ fn check_conservation(queue: &Queue) -> Result<(), String> {
         return Err(format!("{} messages are counted as unacked, {unacked} are", stats.unacked));
     }
     let gone = [stats.settled, stats.discarded, stats.purged, stats.expired, stats.dropped, stats.given_up];
-    let parts = [stats.ready, stats.unacked].into_iter().chain(gone);
+    let parts = [stats.ready, stats.unacked, stats.delayed].into_iter().chain(gone);
     let sum = parts.clone().try_fold(0, u64::checked_add);
     if sum != Some(stats.enqueued) {
         return Err(format!("{} messages came in, but there are {:?}", stats.enqueued, parts.collect::<Vec<_>>()));
@@ -104,6 +104,8 @@ fn check_conservation(queue: &Queue) -> Result<(), String> {
 fn check_positions(queue: &Queue) -> Result<(), String> {
     let held = queue.consumers.iter().flat_map(|consumer| consumer.held.iter()).map(|(_, message)| message.position);
     let mut positions: Vec<(u64, u64)> = held.map(|position| (position, 1)).collect();
+    let delayed = queue.delayed.iter().flat_map(|delayed| delayed.iter()).filter(|(_, _, is_new)| !is_new);
+    positions.extend(delayed.map(|(_, message, _)| (message.position, 1)));
     for lane in queue.lanes.descending() {
         positions.extend(lane.loose.keys().map(|position| (*position, 1)));
         lane.backlog.for_each_run(|piece| positions.push((piece.position, u64::from(piece.count))));

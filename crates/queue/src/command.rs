@@ -58,7 +58,7 @@ pub enum Command {
         queue: QueueId,
         /// Refuse when it has consumers.
         if_unused: bool,
-        /// Refuse when it has ready messages.
+        /// Refuse when it has ready messages, or delayed ones.
         if_empty: bool,
     },
     /// Messages come in. Reply: `Done`, or `Rejected` when a queue with such an overflow did not take some. Runs for queues that

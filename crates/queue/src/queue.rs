@@ -3,6 +3,7 @@
 //! Each message that comes in gets the next position; where it came back to is that position again.
 
 mod death;
+mod delayed;
 mod due;
 mod enqueue;
 mod limits;
@@ -26,6 +27,8 @@ use crate::{
     sessions::Sessions,
 };
 use death::bury;
+pub(crate) use delayed::Delayed;
+use delayed::retry_at;
 
 /// One queue.
 #[derive(Clone, Debug)]
@@ -36,6 +39,8 @@ pub(crate) struct Queue {
     pub(crate) lanes: Lanes,
     /// The next message's.
     pub(crate) next_position: u64,
+    /// Messages that may not be delivered yet, if there are any.
+    pub(crate) delayed: Option<Box<Delayed>>,
     /// Dead messages, since there were any.
     pub(crate) letters: Option<Box<Letters>>,
     /// Who gets and holds messages.
@@ -124,6 +129,7 @@ impl Queue {
             config: Arc::new(config),
             lanes: Lanes::default(),
             next_position: 0,
+            delayed: None,
             letters: None,
             consumers: Consumers::default(),
             counters: Counters::default(),
@@ -287,6 +293,8 @@ impl Queue {
     pub(crate) fn for_each_reference(&self, mut on_reference: impl FnMut(u64, u32)) {
         self.lanes.for_each_reference(&mut on_reference);
         self.letters.iter().for_each(|letters| letters.for_each_reference(&mut on_reference));
+        let delayed = self.delayed.iter().flat_map(|delayed| delayed.iter());
+        delayed.for_each(|(_, message, _)| on_reference(message.index, 1));
         for consumer in self.consumers.iter() {
             consumer.held.iter().for_each(|(_, message)| on_reference(message.index, 1));
         }
@@ -313,6 +321,8 @@ impl Queue {
             ready_bytes: self.lanes.bytes(),
             unacked: self.unacked,
             unacked_bytes: self.unacked_bytes,
+            delayed: self.delayed.as_ref().map_or(0, |delayed| delayed.count()),
+            delayed_bytes: self.delayed.as_ref().map_or(0, |delayed| delayed.bytes()),
             consumers: self.consumers.attached(),
             enqueued: self.counters.enqueued,
             delivered: self.counters.delivered,
@@ -336,8 +346,8 @@ impl Queue {
     }
 
     fn give_up_range(&mut self, slot: u32, range: SeqRange, verdict: Verdict, work: &mut Work<'_>) {
-        let Queue { consumers, lanes, letters, config, counters, .. } = self;
-        let (mut messages, mut bytes, mut next_expiry) = (0, 0, NEVER);
+        let Queue { consumers, lanes, delayed, letters, config, counters, .. } = self;
+        let (mut messages, mut bytes, mut next_due) = (0, 0, NEVER);
         consumers.get_mut(slot).held.release(range, |message| {
             messages += 1;
             bytes += u64::from(message.size);
@@ -360,8 +370,11 @@ impl Queue {
             } else if message.expires_at <= work.now {
                 counters.expired += 1;
                 bury(letters, config, &Portion::One(&message), DeathReason::Expired, work);
+            } else if let Some(due) = retry_at(config.delayed_retry, &message, failed, work.now) {
+                next_due = next_due.min(due);
+                delayed.get_or_insert_default().park(due, message, false);
             } else {
-                next_expiry = next_expiry.min(message.expires_at);
+                next_due = next_due.min(message.expires_at);
                 lanes.insert(message);
             }
         });
@@ -372,7 +385,7 @@ impl Queue {
             Verdict::Discard => self.counters.discarded += messages,
             Verdict::Return { .. } => self.counters.returned += messages,
         }
-        self.lower_due(next_expiry);
+        self.lower_due(next_due);
     }
 }
 

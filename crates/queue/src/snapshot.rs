@@ -15,6 +15,7 @@
 //! place    = tag 8 | priority | position | expiry of the pieces that follow, unless they continue those before (2)
 //! piece    = tag 2 | index - index of the piece before | first slot | count | size of each
 //! loose    = tag 3 | message; in version 1: position | index | slot | size | delivery count
+//! parked   = tag 14 | due | 1 or 0 | message, where 1 says that its position is not known yet and its expiry is a duration (2)
 //! letters  = tag 10 | next number | told up to | made, for each reason | settled | dropped (2), if there were any, then its
 //! pending  = tag 11 | number | letter (2)
 //! retry    = tag 12 | due | letter (2)
@@ -60,6 +61,7 @@ const TAG_LETTERS: u8 = 10;
 const TAG_LETTER: u8 = 11;
 const TAG_RETRY: u8 = 12;
 const TAG_MARK: u8 = 13;
+const TAG_PARKED: u8 = 14;
 
 const FLAG_ATTACHED: u64 = 1;
 const FLAG_NO_ACK: u64 = 2;

@@ -17,6 +17,10 @@ pub struct QueueStats {
     pub unacked: u64,
     /// Sum of their record sizes. Unit: bytes.
     pub unacked_bytes: u64,
+    /// Messages that may not be delivered yet.
+    pub delayed: u64,
+    /// Sum of their record sizes. Unit: bytes.
+    pub delayed_bytes: u64,
     /// Attached consumers.
     pub consumers: u32,
     /// Messages that ever came in.

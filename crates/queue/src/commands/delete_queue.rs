@@ -12,7 +12,7 @@ pub(super) fn apply(machine: &mut Machine, id: QueueId, if_unused: bool, if_empt
     if if_unused && queue.consumers.attached() > 0 {
         return Reply::Refused(Refusal::InUse);
     }
-    if if_empty && queue.ready() > 0 {
+    if if_empty && (queue.ready() > 0 || queue.delayed.is_some()) {
         return Reply::Refused(Refusal::NotEmpty);
     }
     Reply::Deleted { messages: machine.remove_queue(id, out) }

@@ -9,6 +9,7 @@ impl Queue {
     /// Does what is due, as far as the budget goes; then knows when there is something to do next.
     pub(crate) fn due(&mut self, work: &mut Work<'_>, budget: &mut u64) {
         self.time_out(work);
+        self.unpark(budget, work);
         self.expire(budget, work);
         if let Some(letters) = &mut self.letters {
             letters.due(work.now, budget);
@@ -21,8 +22,9 @@ impl Queue {
 
     /// When there is something to do next.
     pub(crate) fn next_due(&self) -> Timestamp {
+        let delayed = self.delayed.as_ref().map_or(NEVER, |delayed| delayed.next_due());
         let retries = self.letters.as_ref().map_or(NEVER, |letters| letters.next_due());
-        self.lease_end().min(self.lanes.next_expiry()).min(retries).min(self.consumers.next_timeout())
+        self.lease_end().min(self.lanes.next_expiry()).min(delayed).min(retries).min(self.consumers.next_timeout())
     }
 
     /// There is something to do at that time.

@@ -1,7 +1,7 @@
 //! Messages come into a queue.
 
 use super::{Queue, Work};
-use crate::{EnqueueOptions, Overflow, QueueConfig, SlotRange, backlog::Piece, machine::NEVER};
+use crate::{Delay, EnqueueOptions, Overflow, QueueConfig, SlotRange, backlog::Piece, machine::NEVER};
 
 /// Where a queue has no greatest priority: RabbitMQ's for quorum queues.
 const PRIORITY_MAX: u8 = 31;
@@ -32,7 +32,17 @@ impl Queue {
         let expires_at = ttl_ms.map_or(NEVER, |ttl_ms| work.now.plus_ms(ttl_ms));
         let priority = self.config.effective_priority(options.priority);
         let piece = Piece { expires_at, priority, ..piece };
+        let due = match options.delay {
+            Delay::None => work.now,
+            Delay::For(delay_ms) => work.now.plus_ms(delay_ms),
+            Delay::Until(due) => due,
+        };
+        if due > work.now {
+            self.park(&piece, due, options.ttl_ms);
+            return;
+        }
         if ttl_ms == Some(0) {
+            self.counters.enqueued += u64::from(piece.count);
             self.pass_through(piece, work);
             return;
         }
@@ -57,9 +67,8 @@ impl Queue {
     }
 
     /// Messages that have no time at all: those that no consumer takes at once are dead.
-    fn pass_through(&mut self, piece: Piece<'_>, work: &mut Work<'_>) {
+    pub(super) fn pass_through(&mut self, piece: Piece<'_>, work: &mut Work<'_>) {
         self.serve(work);
-        self.counters.enqueued += u64::from(piece.count);
         self.append(piece);
         self.serve(work);
         self.expire(&mut u64::MAX.clone(), work);

@@ -8,8 +8,8 @@ use types::{ConsumerKey, NodeId, QueueId, SessionId, Timestamp};
 
 use super::{
     FLAG_ACTIVE, FLAG_ATTACHED, FLAG_EXCLUSIVE, FLAG_NO_ACK, RestoreError, TAG_CONFIG, TAG_CONSUMER, TAG_ENDED,
-    TAG_HELD, TAG_LETTER, TAG_LETTERS, TAG_LOOSE, TAG_MARK, TAG_PIECE, TAG_PLACE, TAG_QUEUE, TAG_RETRY, TAG_SOURCE,
-    VERSION, VERSION_MIN, config, letters,
+    TAG_HELD, TAG_LETTER, TAG_LETTERS, TAG_LOOSE, TAG_MARK, TAG_PARKED, TAG_PIECE, TAG_PLACE, TAG_QUEUE, TAG_RETRY,
+    TAG_SOURCE, VERSION, VERSION_MIN, config, letters,
     values::{COUNTER_MAX, Parsed, Values},
     varint,
 };
@@ -129,6 +129,7 @@ impl Reader {
                 TAG_PIECE => self.piece(&mut values)?,
                 TAG_LOOSE => self.loose(&mut values)?,
                 TAG_PLACE => self.place(&mut values)?,
+                TAG_PARKED => self.parked(&mut values)?,
                 TAG_MARK => self.mark(&mut values)?,
                 TAG_CONSUMER => self.consumer(&mut values)?,
                 TAG_HELD => self.held(&mut values)?,
@@ -209,7 +210,7 @@ impl Reader {
         if partial.lane.replace(priority) != Some(priority) {
             (partial.last_index, partial.last_position) = (0, 0);
         }
-        let index = partial.last_index.checked_add(values.value()?).ok_or("an index is too large")?;
+        let index = partial.last_index.wrapping_add(values.value()?);
         let (first_slot, count, size) = (values.small()?, values.small()?, values.small()?);
         partial.last_index = index;
         let (lanes, counters) = (&mut partial.queue.lanes, &partial.queue.counters);
@@ -251,6 +252,14 @@ impl Reader {
         if message.position > COUNTER_MAX || !partial.queue.lanes.insert(message) {
             return Err("a message is in two places");
         }
+        refer(&mut self.machine, message.index, 1)
+    }
+
+    fn parked(&mut self, values: &mut Values<'_>) -> Parsed<()> {
+        let partial = self.queue.as_mut().ok_or("messages without a queue")?;
+        let (due, is_new) = (Timestamp(values.value()?), values.flag()?);
+        let message = message(values, self.version)?;
+        partial.queue.delayed.get_or_insert_default().park(due, message, is_new);
         refer(&mut self.machine, message.index, 1)
     }
 

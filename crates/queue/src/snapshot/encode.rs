@@ -7,8 +7,8 @@ use types::{ConsumerKey, QueueId, Timestamp};
 
 use super::{
     FLAG_ACTIVE, FLAG_ATTACHED, FLAG_EXCLUSIVE, FLAG_NO_ACK, TAG_CONFIG, TAG_CONSUMER, TAG_ENDED, TAG_HELD, TAG_LETTER,
-    TAG_LETTERS, TAG_LOOSE, TAG_MARK, TAG_PIECE, TAG_PLACE, TAG_QUEUE, TAG_RETRY, TAG_SOURCE, VERSION, config, letters,
-    varint,
+    TAG_LETTERS, TAG_LOOSE, TAG_MARK, TAG_PARKED, TAG_PIECE, TAG_PLACE, TAG_QUEUE, TAG_RETRY, TAG_SOURCE, VERSION,
+    config, letters, varint,
 };
 use crate::{Machine, QueueConfig, consumers::Consumer, held::Taken, number, queue::Queue};
 
@@ -104,6 +104,12 @@ fn write_queue(segments: &mut Segments, id: QueueId, queue: &Queue) {
         segments.item(TAG_CONFIG, &config::to_values(&queue.config));
     }
     write_lanes(segments, queue);
+    for (due, message, is_new) in queue.delayed.iter().flat_map(|delayed| delayed.iter()) {
+        let position = if is_new { 0 } else { message.position };
+        let mut values = vec![due.0, u64::from(is_new)];
+        values.extend(message_values(&Taken { position, ..*message }));
+        segments.item(TAG_PARKED, &values);
+    }
     if let Some(letters) = &queue.letters {
         segments.item(TAG_LETTERS, &letters::to_values(letters));
         for (number, letter) in &letters.pending {
@@ -130,7 +136,7 @@ fn write_lanes(segments: &mut Segments, queue: &Queue) {
                 segments.item(TAG_PLACE, &[u64::from(piece.priority), piece.position, expiry]);
             }
             place = Some((piece.priority, piece.position + u64::from(piece.count), piece.expires_at));
-            // Entries come in ascending order, so the difference is small.
+            // Entries come in ascending order as a rule, so the difference is small.
             let delta = piece.index.wrapping_sub(last_index);
             last_index = piece.index;
             segments.item(TAG_PIECE, &[delta, u64::from(piece.first_slot), u64::from(piece.count), u64::from(size)]);

@@ -7,7 +7,8 @@ use std::{
 
 use queue::{
     At, CancelReason, Cancelled, Chunk, ChunkReply, ChunkResult, Command, ConsumerOptions, DeadLetterStrategy,
-    DeathReason, Delivered, EndReason, Enqueue, EnqueueOptions, Got, Overflow, QueueConfig, Refusal, Reply, SlotRange,
+    DeathReason, Delay, Delivered, EndReason, Enqueue, EnqueueOptions, Got, Overflow, QueueConfig, Refusal, Reply,
+    RetryKind, SlotRange,
 };
 use types::{ConsumerKey, MessageRef, NodeId, QueueId, SeqRange, SessionId};
 
@@ -56,11 +57,21 @@ pub struct Queue {
     pub given_up: u64,
     pub rejected: u64,
     pub letters: Letters,
+    pub parked: Vec<Parked>,
     next_place: u64,
     /// The single active consumer.
     pub active: Option<ConsumerKey>,
     next_order: u64,
     now: u64,
+}
+
+/// A message that may not be delivered yet.
+#[derive(Clone, Debug)]
+pub struct Parked {
+    due: u64,
+    pub message: Message,
+    /// Of one that was never in the queue: what it asked for.
+    new: Option<EnqueueOptions>,
 }
 
 /// Messages that died.
@@ -224,8 +235,49 @@ impl Queue {
             } else if message.expires_at <= now {
                 self.expired += 1;
                 self.bury(message, DeathReason::Expired, now);
+            } else if let Some(delay) = self.retry_delay(failed, delivery_count) {
+                let due = (now + delay).min(message.expires_at);
+                self.parked.push(Parked { due, message, new: None });
             } else {
                 self.ready.push(message);
+            }
+        }
+    }
+
+    fn retry_delay(&self, failed: bool, count: u32) -> Option<u64> {
+        let retry = self.config.delayed_retry?;
+        let applies = retry.kind == RetryKind::All || (retry.kind == RetryKind::Failed) == failed;
+        let delay = retry.min_ms * u64::from(count.max(1));
+        Some(delay.min(retry.max_ms.unwrap_or(delay))).filter(|delay| applies && *delay > 0)
+    }
+
+    /// Messages whose delay is over come in.
+    fn unpark(&mut self, id: QueueId, now: u64, effects: &mut Effects) {
+        self.parked.sort_by_key(|parked| parked.due);
+        while self.parked.first().is_some_and(|parked| parked.due <= now) {
+            let Parked { due, message, new } = self.parked.remove(0);
+            let Some(options) = new else {
+                if message.expires_at <= now {
+                    self.expired += 1;
+                    self.bury(message, DeathReason::Expired, now);
+                } else {
+                    self.ready.push(message);
+                    self.sort();
+                }
+                continue;
+            };
+            let ttl = [self.config.message_ttl_ms, options.ttl_ms].into_iter().flatten().min();
+            if ttl == Some(0) {
+                self.serve(id, effects);
+            }
+            let expires_at = ttl.map_or(u64::MAX, |ttl| due + ttl);
+            let message = Message { place: self.next_place, expires_at, ..message };
+            self.next_place += 1;
+            self.ready.push(message);
+            self.sort();
+            if ttl == Some(0) {
+                self.serve(id, effects);
+                self.expire(now);
             }
         }
     }
@@ -296,6 +348,18 @@ impl Queue {
             Some(max) => options.priority.unwrap_or(0).min(max),
             None => options.priority.unwrap_or(4).min(31),
         };
+        let due = match options.delay {
+            Delay::None => now,
+            Delay::For(delay) => now + delay,
+            Delay::Until(due) => due.0,
+        };
+        if due > now {
+            let messages = messages.into_iter().map(|message| Message { priority, ..message });
+            let parked: Vec<_> = messages.map(|message| Parked { due, message, new: Some(*options) }).collect();
+            self.enqueued.extend(parked.iter().map(|parked| parked.message));
+            self.parked.extend(parked);
+            return Vec::new();
+        }
         let expires_at = ttl.map_or(u64::MAX, |ttl| now + ttl);
         let is_limited = self.config.max_length.is_some() || self.config.max_length_bytes.is_some();
         let rejects = is_limited && self.config.overflow != Overflow::DropHead && ttl != Some(0);
@@ -339,6 +403,8 @@ impl Queue {
             effects.cancelled.insert((key, id, after_ms));
             self.sort();
         }
+        self.sort();
+        self.unpark(id, now, effects);
         self.expire(now);
         let (due, retries) = self.letters.retries.iter().partition(|(due, _)| *due <= now);
         self.letters.retries = retries;
@@ -357,7 +423,12 @@ impl Queue {
         let expiries = self.ready.iter().map(|message| message.expires_at).filter(|at| *at < u64::MAX);
         let retries = self.letters.retries.iter().map(|(due, _)| *due);
         let timeouts = self.consumers.iter().filter_map(Consumer::timeout_at);
-        end.into_iter().chain(expiries).chain(retries).chain(timeouts).min()
+        end.into_iter()
+            .chain(expiries)
+            .chain(retries)
+            .chain(timeouts)
+            .chain(self.parked.iter().map(|parked| parked.due))
+            .min()
     }
 
     fn detach(&mut self, key: ConsumerKey, now: u64) {
@@ -466,7 +537,13 @@ impl Model {
         let mut references = BTreeMap::new();
         for queue in self.queues.values() {
             let held = queue.consumers.iter().flat_map(|consumer| consumer.held.iter().map(|(_, message)| message));
-            for message in queue.ready.iter().chain(held).chain(queue.letters.all()) {
+            for message in queue
+                .ready
+                .iter()
+                .chain(held)
+                .chain(queue.letters.all())
+                .chain(queue.parked.iter().map(|parked| &parked.message))
+            {
                 *references.entry(message.reference.index).or_insert(0) += 1;
             }
         }
@@ -650,7 +727,7 @@ impl Model {
             if if_unused && queue.attached() > 0 {
                 return Reply::Refused(Refusal::InUse);
             }
-            if if_empty && !queue.ready.is_empty() {
+            if if_empty && !(queue.ready.is_empty() && queue.parked.is_empty()) {
                 return Reply::Refused(Refusal::NotEmpty);
             }
             Reply::Deleted { messages: queue.ready.len() as u64 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use proptest::{collection::vec, prelude::*};
 use queue::{
-    Chunk, Command, ConsumerOptions, DeadLetterSource, DeadLetterStrategy, Enqueue, EnqueueOptions, EnqueueRun,
-    Overflow, Producer, QueueConfig,
+    Chunk, Command, ConsumerOptions, DeadLetterSource, DeadLetterStrategy, Delay, DelayedRetry, Enqueue,
+    EnqueueOptions, EnqueueRun, Overflow, Producer, QueueConfig, RetryKind,
 };
-use types::{NodeId, QueueId, SeqRange, SessionId};
+use types::{NodeId, QueueId, SeqRange, SessionId, Timestamp};
 
 /// What a chunk will be.
 #[derive(Clone, Debug)]
@@ -125,13 +125,20 @@ fn config() -> impl Strategy<Value = QueueConfig> {
     let lengths = (prop::option::weighted(0.3, 0..12_u64), prop::option::weighted(0.1, 0..1500_u64));
     let overflow = prop_oneof![2 => Just(Overflow::DropHead), 1 => Just(Overflow::RejectPublish), 1 => Just(Overflow::RejectPublishDlx)];
     let strategy = prop_oneof![Just(DeadLetterStrategy::AtMostOnce), Just(DeadLetterStrategy::AtLeastOnce)];
-    let deaths = (prop::option::weighted(0.5, strategy), prop::option::weighted(0.2, 0..3_u32));
+    let kind = prop_oneof![Just(RetryKind::All), Just(RetryKind::Failed), Just(RetryKind::Returned)];
+    let retry = (kind, 0..300_u64, prop::option::of(100..400_u64)).prop_map(|(kind, min_ms, max_ms)| DelayedRetry {
+        kind,
+        min_ms,
+        max_ms,
+    });
+    let retry = prop::option::weighted(0.2, retry);
+    let deaths = (prop::option::weighted(0.5, strategy), prop::option::weighted(0.2, 0..3_u32), retry);
     let flags = (prop::bool::weighted(0.1), prop::bool::weighted(0.2));
     let lives = (expires_ms, flags, message_ttl_ms, max_priority);
     (lives, lengths, overflow, deaths).prop_map(|(lives, lengths, overflow, deaths)| {
         let (expires_ms, (auto_delete, single_active_consumer), message_ttl_ms, max_priority) = lives;
         let (max_length, max_length_bytes) = lengths;
-        let (dead_letter, delivery_limit) = deaths;
+        let (dead_letter, delivery_limit, delayed_retry) = deaths;
         QueueConfig {
             expires_ms,
             auto_delete,
@@ -143,7 +150,7 @@ fn config() -> impl Strategy<Value = QueueConfig> {
             overflow,
             dead_letter,
             delivery_limit,
-            ..QueueConfig::default()
+            delayed_retry,
         }
     })
 }
@@ -195,10 +202,14 @@ fn publish() -> impl Strategy<Value = Step> {
 fn wishes() -> impl Strategy<Value = EnqueueOptions> {
     let ttl_ms = prop::option::weighted(0.2, prop_oneof![1 => Just(0), 4 => 50..500_u64]);
     let priority = prop::option::weighted(0.2, 0..40_u8);
+    let delay = prop_oneof![
+        4 => Just(Delay::None),
+        1 => (0..500_u64).prop_map(Delay::For),
+        1 => (1_000_000..1_004_000_u64).prop_map(|at| Delay::Until(Timestamp(at))),
+    ];
     prop_oneof![
         3 => Just(EnqueueOptions::default()),
-        2 => (ttl_ms, priority)
-            .prop_map(|(ttl_ms, priority)| EnqueueOptions { ttl_ms, priority, ..EnqueueOptions::default() }),
+        2 => (ttl_ms, priority, delay).prop_map(|(ttl_ms, priority, delay)| EnqueueOptions { ttl_ms, priority, delay }),
     ]
 }
 
