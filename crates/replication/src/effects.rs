@@ -43,6 +43,7 @@ pub(crate) enum Effect {
 pub(crate) struct EffectQueue {
     waiting: Mutex<Waiting>,
     wake: Notify,
+    drained: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -71,19 +72,24 @@ impl EffectQueue {
         }
     }
 
-    pub(crate) fn is_congested(&self) -> bool {
-        self.waiting.lock().effects.len() >= WAITING_MAX
+    /// Told when fewer wait, when so many do that no more should come. For one that waits.
+    pub(crate) fn congested(&self) -> Option<Arc<Notify>> {
+        (self.waiting.lock().effects.len() >= WAITING_MAX).then(|| Arc::clone(&self.drained))
     }
 
-    pub(crate) fn is_idle(&self) -> bool {
+    /// Told when fewer wait, when not all were acted on. For one that waits.
+    pub(crate) fn unsettled(&self) -> Option<Arc<Notify>> {
         let waiting = self.waiting.lock();
-        waiting.effects.is_empty() && !waiting.busy
+        (!waiting.effects.is_empty() || waiting.busy).then(|| Arc::clone(&self.drained))
     }
 
     fn take(&self) -> VecDeque<Effect> {
         let mut waiting = self.waiting.lock();
         waiting.busy = !waiting.effects.is_empty();
-        std::mem::take(&mut waiting.effects)
+        let effects = std::mem::take(&mut waiting.effects);
+        drop(waiting);
+        self.drained.notify_one();
+        effects
     }
 }
 

@@ -82,8 +82,8 @@ impl LocalGroup {
             }
             index += 1;
             self.apply(index, batch);
-            if self.effects.is_congested() {
-                tokio::task::yield_now().await;
+            while let Some(drained) = self.effects.congested() {
+                drained.notified().await;
             }
         }
     }

@@ -1,6 +1,9 @@
 //! What a group replicates: a machine that applies batches. The queue machine of a shard and the metadata machine both are.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use tokio::sync::Notify;
 use types::NodeId;
 
 use crate::raft_types::Batch;
@@ -38,14 +41,14 @@ pub(crate) trait Machine: Send + 'static {
     /// Log entries whose blob is still needed, ascending.
     fn live(&self) -> Vec<u64>;
 
-    /// Whether all effects were acted on. A checkpoint is taken only then.
-    fn is_settled(&self) -> bool {
-        true
+    /// What to wait for, then ask again, when not all effects were acted on. A checkpoint is taken only when they were.
+    fn unsettled(&self) -> Option<Arc<Notify>> {
+        None
     }
 
-    /// Whether so many effects wait that apply holds back.
-    fn is_congested(&self) -> bool {
-        false
+    /// What to wait for, then ask again, when so many effects wait that apply holds back.
+    fn congested(&self) -> Option<Arc<Notify>> {
+        None
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use queue::{At, Chunk, Outcome};
 use storage::LogStore;
+use tokio::sync::Notify;
 use types::{GroupId, NodeId, Timestamp};
 
 use crate::{
@@ -113,12 +114,12 @@ impl Machine for ShardMachine {
         self.queues.live_indexes()
     }
 
-    fn is_settled(&self) -> bool {
-        self.effects.is_idle()
+    fn unsettled(&self) -> Option<Arc<Notify>> {
+        self.effects.unsettled()
     }
 
-    fn is_congested(&self) -> bool {
-        self.effects.is_congested()
+    fn congested(&self) -> Option<Arc<Notify>> {
+        self.effects.congested()
     }
 }
 

@@ -1,6 +1,6 @@
 //! openraft's state machine around a [`Machine`]: applied log id, membership, leadership, checkpoints, snapshots.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, sync::Arc};
 
 use futures_util::{Stream, StreamExt};
 use openraft::{
@@ -10,7 +10,7 @@ use openraft::{
 };
 use parking_lot::Mutex;
 use storage::{Checkpoint, InstalledSnapshot, LogStore};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use types::{GroupId, NodeId};
 
 use crate::{
@@ -28,9 +28,6 @@ pub(crate) struct SnapshotData {
     /// Log entries whose blobs it needs, ascending. Known on the receiving side; the sender asks its machine.
     pub live: Vec<u64>,
 }
-
-/// How long apply waits before it looks again whether effects were acted on.
-const CONGESTION_POLL: Duration = Duration::from_millis(1);
 
 #[derive(Debug)]
 pub(crate) struct StateMachine<M> {
@@ -120,9 +117,7 @@ impl<M: Machine> RaftStateMachine<C> for StateMachine<M> {
     {
         while let Some(item) = entries.next().await {
             let (entry, responder) = item?;
-            while self.machine.lock().is_congested() {
-                tokio::time::sleep(CONGESTION_POLL).await;
-            }
+            self.held_back(|machine| machine.congested()).await;
             self.apply_one(entry.log_id, &entry.payload);
             if let Some(responder) = responder {
                 responder.send(());
@@ -183,11 +178,20 @@ impl<M: Machine> RaftStateMachine<C> for StateMachine<M> {
 }
 
 impl<M: Machine> StateMachine<M> {
+    /// Waits as long as the machine says what to wait for. Nobody else waits for the same.
+    async fn held_back(&self, by: impl Fn(&M) -> Option<Arc<Notify>>) {
+        loop {
+            let notify = by(&self.machine.lock());
+            match notify {
+                Some(notify) => notify.notified().await,
+                None => return,
+            }
+        }
+    }
+
     async fn builder(&self) -> Builder {
         // What died before this state must be on its way out of the store before the state is: nobody remembers it later.
-        while !self.machine.lock().is_settled() {
-            tokio::time::sleep(CONGESTION_POLL).await;
-        }
+        self.held_back(|machine| machine.unsettled()).await;
         let meta = SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone() };
         let segments = self.machine.lock().snapshot();
         Builder { group: self.group, store: Arc::clone(&self.store), meta, segments: Arc::new(segments) }
