@@ -1,7 +1,8 @@
 //! The queue between threads: parks at once when it is empty, and wakes only who waits.
 //!
 //! A general channel yields the processor several times before it parks. With a handful of threads per core those yields cost more
-//! than everything else that the writer does at low rates.
+//! than everything else that the writer does at low rates. For the same reason items that nobody waits for wake nobody: they go with
+//! the next that somebody waits for, or after a short while.
 
 use std::{
     collections::VecDeque,
@@ -9,7 +10,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+/// How long an item waits at most that nobody waits for.
+const QUIET: Duration = Duration::from_millis(50);
+/// When so many wait, they are taken at once.
+const QUIET_MAX: usize = 256;
 
 /// The other side is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +41,22 @@ struct Shared<T> {
 #[derive(Debug)]
 struct State<T> {
     items: VecDeque<T>,
+    /// Until then the items may be left waiting: all are quiet. `None`: there are none, or not all are.
+    quiet_until: Option<Instant>,
     senders: usize,
     receiver: bool,
-    receiver_waits: bool,
+    receiver_waits: Waits,
     senders_wait: usize,
+}
+
+/// How the receiver waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waits {
+    No,
+    /// It looks again before a quiet item that comes now has waited for too long.
+    Shortly,
+    /// Until it is woken.
+    Long,
 }
 
 /// Puts items in.
@@ -51,7 +69,14 @@ pub(crate) struct Receiver<T>(Arc<Shared<T>>);
 
 /// A queue of at most `max` items.
 pub(crate) fn bounded<T>(max: usize) -> (Sender<T>, Receiver<T>) {
-    let state = State { items: VecDeque::new(), senders: 1, receiver: true, receiver_waits: false, senders_wait: 0 };
+    let state = State {
+        items: VecDeque::new(),
+        quiet_until: None,
+        senders: 1,
+        receiver: true,
+        receiver_waits: Waits::No,
+        senders_wait: 0,
+    };
     let shared = Arc::new(Shared { state: Mutex::new(state), filled: Condvar::new(), drained: Condvar::new(), max });
     (Sender(Arc::clone(&shared)), Receiver(shared))
 }
@@ -59,6 +84,15 @@ pub(crate) fn bounded<T>(max: usize) -> (Sender<T>, Receiver<T>) {
 impl<T> Sender<T> {
     /// Puts an item in; waits while the queue is full. Gives it back when nobody takes items any more.
     pub(crate) fn send(&self, item: T) -> Result<(), T> {
+        self.put(item, false)
+    }
+
+    /// The same, for an item that nobody waits for.
+    pub(crate) fn send_quietly(&self, item: T) -> Result<(), T> {
+        self.put(item, true)
+    }
+
+    fn put(&self, item: T, quiet: bool) -> Result<(), T> {
         let mut state = self.0.state.lock();
         while state.receiver && state.items.len() >= self.0.max {
             state.senders_wait += 1;
@@ -68,8 +102,21 @@ impl<T> Sender<T> {
         if !state.receiver {
             return Err(item);
         }
+        let is_first = state.items.is_empty();
         state.items.push_back(item);
-        let wake = std::mem::take(&mut state.receiver_waits);
+        if !quiet || state.items.len() >= QUIET_MAX {
+            state.quiet_until = None;
+        } else if is_first {
+            state.quiet_until = Some(Instant::now() + QUIET);
+        }
+        let wake = match state.receiver_waits {
+            Waits::No => false,
+            Waits::Shortly => state.quiet_until.is_none(),
+            Waits::Long => true,
+        };
+        if wake {
+            state.receiver_waits = Waits::No;
+        }
         drop(state);
         if wake {
             self.0.filled.notify_one();
@@ -100,13 +147,22 @@ impl<T> Receiver<T> {
     /// Takes the next item; waits for one.
     pub(crate) fn recv(&self) -> Result<T, Closed> {
         let mut state = self.0.state.lock();
+        let mut is_idle = false;
         loop {
+            if let Some(until) = state.quiet_until.filter(|_| state.senders > 0)
+                && !self.wait_until(&mut state, until)
+            {
+                continue;
+            }
             match self.take(&mut state) {
                 Ok(item) => return Ok(item),
                 Err(Nothing::Closed) => return Err(Closed),
+                // Quiet items often come soon after others: as long as this looks by itself, they need not wake anybody.
+                Err(Nothing::Empty) if !is_idle => is_idle = self.wait_until(&mut state, Instant::now() + QUIET),
                 Err(Nothing::Empty) => {
-                    state.receiver_waits = true;
+                    state.receiver_waits = Waits::Long;
                     self.0.filled.wait(&mut state);
+                    state.receiver_waits = Waits::No;
                 }
             }
         }
@@ -119,15 +175,21 @@ impl<T> Receiver<T> {
         loop {
             match self.take(&mut state) {
                 Err(Nothing::Empty) => {
-                    state.receiver_waits = true;
-                    if self.0.filled.wait_until(&mut state, until).timed_out() {
-                        state.receiver_waits = false;
+                    if self.wait_until(&mut state, until) {
                         return self.take(&mut state);
                     }
                 }
                 taken => return taken,
             }
         }
+    }
+
+    /// Waits for an item that is not quiet; returns whether none came in time.
+    fn wait_until(&self, state: &mut MutexGuard<'_, State<T>>, until: Instant) -> bool {
+        state.receiver_waits = Waits::Shortly;
+        let timed_out = self.0.filled.wait_until(state, until).timed_out();
+        state.receiver_waits = Waits::No;
+        timed_out
     }
 
     /// Takes the next item, if there is one.
@@ -143,6 +205,8 @@ impl<T> Receiver<T> {
     fn take(&self, state: &mut State<T>) -> Result<T, Nothing> {
         match state.items.pop_front() {
             Some(item) => {
+                // Whoever takes one takes those behind it.
+                state.quiet_until = None;
                 if state.senders_wait > 0 {
                     self.0.drained.notify_one();
                 }
@@ -187,6 +251,28 @@ mod tests {
         }
         assert_eq!(next, [1000; 4]);
         senders.into_iter().for_each(|sender| sender.join().unwrap());
+    }
+
+    #[test]
+    fn a_quiet_item_waits_for_a_loud_one_but_not_for_ever() {
+        let (sender, receiver) = bounded(10);
+        let start = Instant::now();
+        sender.send_quietly(1).unwrap();
+        assert_eq!(receiver.recv(), Ok(1));
+        assert!(start.elapsed() >= QUIET);
+        sender.send_quietly(2).unwrap();
+        sender.send(3).unwrap();
+        let start = Instant::now();
+        assert_eq!((receiver.recv(), receiver.recv()), (Ok(2), Ok(3)));
+        assert!(start.elapsed() < QUIET);
+        // Whatever it waits for when it comes: the end of a wait, a loud one, or the end of all.
+        let taking = thread::spawn(move || std::iter::from_fn(|| receiver.recv().ok()).collect::<Vec<_>>());
+        for n in 0..1000 {
+            if n % 3 == 0 { sender.send(n).unwrap() } else { sender.send_quietly(n).unwrap() }
+        }
+        sender.send_quietly(1000).unwrap();
+        drop(sender);
+        assert_eq!(taking.join().unwrap(), (0..=1000).collect::<Vec<_>>());
     }
 
     #[test]

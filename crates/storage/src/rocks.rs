@@ -82,9 +82,13 @@ impl RocksStore {
 
     fn queue(&self, op: Op) {
         let bytes = op.queued_bytes();
-        self.watch.queue(bytes, op.waits());
+        let waits = op.waits();
+        self.watch.queue(bytes, waits);
         let operations = self.operations.as_ref().expect("the sender is there until the store is dropped");
-        if let Err(refused) = operations.send(Queued { op, bytes }) {
+        let queued = Queued { op, bytes };
+        // Committed log ids and what has died go with the next append: at low rates they would double the batches.
+        let refused = if waits { operations.send(queued) } else { operations.send_quietly(queued) };
+        if let Err(refused) = refused {
             // The writer is gone: it panicked, and the store has failed.
             let error = self.watch.failure().cloned().unwrap_or(Error::Closed);
             if let Some(done) = refused.op.into_done() {
