@@ -102,6 +102,10 @@ pub(crate) struct LimitsSection {
     pub channel_max: u16,
     pub heartbeat_s: u16,
     /// Zero: no limit.
+    pub connections_per_node_max: u64,
+    /// Zero: no limit.
+    pub channels_per_node_max: u64,
+    /// Zero: no limit.
     pub consumers_per_channel_max: usize,
     /// Zero: for ever.
     pub consumer_timeout_ms: u64,
@@ -205,6 +209,8 @@ impl Default for LimitsSection {
             frame_max: 131_072,
             channel_max: 2047,
             heartbeat_s: 60,
+            connections_per_node_max: 0,
+            channels_per_node_max: 0,
             consumers_per_channel_max: 0,
             consumer_timeout_ms: 0,
         }

@@ -20,7 +20,7 @@ const fn key(name: &'static str, help: &'static str) -> Key {
 }
 
 /// All keys, in the order of the reference.
-pub(crate) const KEYS: [Key; 32] = [
+pub(crate) const KEYS: [Key; 34] = [
     key("node.name", "This node's name in the cluster"),
     key("node.data_dir", "Where the node keeps its data"),
     key("listen.amqp", "Where AMQP clients connect, host:port"),
@@ -42,6 +42,8 @@ pub(crate) const KEYS: [Key; 32] = [
     key("limits.frame_max", "Largest frame, in bytes; 0: no limit"),
     key("limits.channel_max", "Most channels of a connection"),
     key("limits.heartbeat_s", "Heartbeat that clients are asked for, in seconds; 0: none"),
+    key("limits.connections_per_node_max", "Most connections with a virtual host; one more is told why; 0: no limit"),
+    key("limits.channels_per_node_max", "Most channels of all connections together; 0: no limit"),
     key("limits.consumers_per_channel_max", "Most consumers of a channel; 0: no limit"),
     key("limits.consumer_timeout_ms", "How long a consumer may hold a message, in milliseconds; 0: for ever"),
     key("proxy_protocol.from", "Networks of proxies, with commas between, whose PROXY header names the client"),

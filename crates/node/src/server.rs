@@ -109,6 +109,10 @@ fn broker_config(config: &Config, joined: &Joined) -> broker::Config {
     let mut settings = broker::Config::new(joined.identity().node, joined.boot(), joined.first_session_serial());
     let users = config.defaults.loopback_users.iter();
     settings.loopback_users = LoopbackUsers(users.map(|name| ShortStr::truncated(name)).collect());
+    let limit = |most: u64| (most > 0).then_some(most);
+    settings.node_name = ShortStr::truncated(&config.node.name);
+    settings.connections_max = limit(config.limits.connections_per_node_max);
+    settings.channels_max = limit(config.limits.channels_per_node_max);
     settings.consumers_per_channel_max = config.limits.consumers_per_channel_max;
     settings.consumer_timeout_ms = (config.limits.consumer_timeout_ms > 0).then_some(config.limits.consumer_timeout_ms);
     settings
