@@ -212,3 +212,90 @@ async fn at_least_once_goes_on_when_answers_are_lost_and_tries_again_what_failed
     fake.fail_held();
     assert_eq!(told(&fake).await, [retried(queue, 2)]);
 }
+
+/// Declares a durable queue with arguments.
+async fn declare_with(client: &mut Client, name: &str, arguments: Vec<(&str, FieldValue)>) {
+    let arguments = FieldTable(arguments.into_iter().map(|(name, value)| (short(name), value)).collect());
+    client.send(1, queue_methods::Declare { queue: short(name), durable: true, arguments, ..Default::default() });
+    client.expect::<queue_methods::DeclareOk>().await;
+}
+
+fn text(value: &str) -> FieldValue {
+    FieldValue::LongStr(Bytes::copy_from_slice(value.as_bytes()))
+}
+
+/// The next delivery: body, reason and count of the last death.
+async fn next_dead(client: &mut Client) -> (String, String, i64) {
+    let heard = client.hear().await;
+    let headers = heard.properties.headers.expect("a dead letter has headers");
+    let Some(FieldValue::Array(deaths)) = headers.get("x-death") else { panic!("{headers:?}") };
+    let FieldValue::Table(last) = &deaths[0] else { panic!("{deaths:?}") };
+    let reason = last.get("reason").and_then(FieldValue::as_str).unwrap().to_owned();
+    let count = last.get("count").and_then(FieldValue::as_i64).unwrap();
+    (String::from_utf8(heard.body.to_vec()).unwrap(), reason, count)
+}
+
+#[tokio::test]
+async fn what_a_client_rejects_and_what_a_queue_cannot_hold_is_dead_lettered_in_order() {
+    let (_fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    client.declare("dead").await;
+    let to_dead = || vec![("x-dead-letter-exchange", text("")), ("x-dead-letter-routing-key", text("dead"))];
+    declare_with(&mut client, "rejected", to_dead()).await;
+    let mut short_queue = to_dead();
+    short_queue.push(("x-max-length", FieldValue::I32(1)));
+    declare_with(&mut client, "short", short_queue).await;
+    for body in ["1", "2", "3"] {
+        client.publish("", "short", body);
+    }
+    client.consume("dead", "d").await;
+    assert_eq!(next_dead(&mut client).await, ("1".into(), "maxlen".into(), 1));
+    assert_eq!(next_dead(&mut client).await, ("2".into(), "maxlen".into(), 1));
+    for body in ["a", "b"] {
+        client.publish("", "rejected", body);
+    }
+    for _ in 0..2 {
+        client.send(1, basic::Get { queue: short("rejected"), no_ack: false });
+        client.expect::<basic::GetOk>().await;
+    }
+    client.send(1, basic::Nack { delivery_tag: 4, multiple: true, requeue: false });
+    assert_eq!(next_dead(&mut client).await, ("a".into(), "rejected".into(), 1));
+    assert_eq!(next_dead(&mut client).await, ("b".into(), "rejected".into(), 1));
+}
+
+#[tokio::test]
+async fn a_message_that_goes_round_by_rejections_is_counted() {
+    let (_fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    declare_with(&mut client, "q", vec![("x-dead-letter-exchange", text(""))]).await;
+    client.publish("", "q", "again");
+    client.consume("q", "c").await;
+    client.expect_delivery().await;
+    for count in 1..=3_u8 {
+        client.send(1, basic::Reject { delivery_tag: count.into(), requeue: false });
+        assert_eq!(next_dead(&mut client).await, ("again".into(), "rejected".into(), count.into()));
+    }
+}
+
+#[tokio::test]
+async fn a_history_that_a_client_publishes_means_nothing() {
+    let (_fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    client.declare("dead").await;
+    let arguments = vec![("x-dead-letter-exchange", text("")), ("x-dead-letter-routing-key", text("dead"))];
+    declare_with(&mut client, "q", arguments).await;
+    let death = FieldTable(vec![
+        (short("queue"), text("q")),
+        (short("reason"), text("rejected")),
+        (short("count"), FieldValue::I64(40)),
+    ]);
+    let headers = FieldTable(vec![(short("x-death"), FieldValue::Array(vec![FieldValue::Table(death)]))]);
+    let properties = BasicProperties { headers: Some(headers), ..BasicProperties::default() };
+    client.publish_with("", "q", false, &properties, "x");
+    client.work();
+    client.consume("q", "c").await;
+    client.expect_delivery().await;
+    client.send(1, basic::Reject { delivery_tag: 1, requeue: false });
+    client.consume("dead", "d").await;
+    assert_eq!(next_dead(&mut client).await, ("x".into(), "rejected".into(), 1));
+}

@@ -12,8 +12,8 @@ use metadata::{Bootstrap, HashAlgorithm, Machine as MetadataMachine, PasswordHas
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use queue::{At, Chunk, ChunkResult, Command, Outcome, Producer, Reply, SlotRange};
 use replication::{
-    Answer, BoxFuture, ChunkReplies, DeliveredRecord, Groups, Metadata, MetadataObserver, MetadataUnavailable,
-    SessionDelivery, Sessions,
+    Answer, BoxFuture, ChunkReplies, DeadLetterBatch, DeliveredRecord, Groups, Metadata, MetadataObserver,
+    MetadataUnavailable, SessionDelivery, Sessions,
 };
 use types::{Blob, GroupId, MessageRef, NodeId, SessionId, ShortStr, Timestamp};
 
@@ -186,6 +186,11 @@ impl Fake {
         self.send_deliveries(group, &outcome);
         for cancelled in &outcome.cancelled {
             self.broker().cancelled(*cancelled);
+        }
+        for dead in &outcome.dead_letters {
+            let letters = dead.messages.iter().map(|letter| (*letter, self.record(group, letter.message)));
+            let letters = letters.collect();
+            self.broker().dead_letters(group, DeadLetterBatch { queue: dead.queue, letters });
         }
         if !outcome.ended.is_empty() {
             self.broker().queues_ended(group, outcome.ended.clone());
