@@ -31,7 +31,7 @@ pub(crate) mod route;
 mod settle;
 mod shared;
 mod transaction;
-mod wishes;
+pub(crate) mod wishes;
 
 use std::{
     collections::BTreeMap,

@@ -1,9 +1,14 @@
 //! What a message's death does to its properties: `x-death` and the headers beside it, as RabbitMQ writes them.
 
-use amqp_codec::BasicProperties;
+use amqp_codec::{
+    BasicProperties,
+    properties::{PropertiesView, set_header},
+};
 use bytes::Bytes;
 use queue::{DeadLetter, DeathReason};
 use types::{FieldTable, FieldValue, MessageRecord, ShortStr};
+
+use crate::session::wishes;
 
 const DEATHS: ShortStr = ShortStr::from_static("x-death");
 const DELIVERY_COUNT: ShortStr = ShortStr::from_static("x-delivery-count");
@@ -74,6 +79,14 @@ pub(crate) fn rewrite(
 }
 
 impl Rewritten {
+    /// How long an exchange that delays is to keep the message, which then says that it was kept. Unit: milliseconds.
+    pub(crate) fn take_delay_ms(&mut self) -> Option<u64> {
+        let delay = PropertiesView::new(&self.properties).ok()?.header(b"x-delay").ok()??;
+        let ms = wishes::delay_ms(&delay)?;
+        self.properties = set_header(&self.properties, &ShortStr::from_static("x-delay"), &wishes::passed(ms)).ok()?;
+        Some(ms.unsigned_abs())
+    }
+
     /// Whether the message has come from that queue before, and nobody has refused it since: a circle that would never end.
     pub(crate) fn is_cycle(&self, target: &ShortStr) -> bool {
         let known = self.deaths.iter().position(|(queue, _)| queue[..] == *target.as_bytes());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use metadata::Machine;
-use queue::{Command, DeadLetter, DeadLetterSource, Enqueue, EnqueueOptions, EnqueueRun};
+use queue::{Command, DeadLetter, DeadLetterSource, Delay, Enqueue, EnqueueOptions, EnqueueRun};
 use replication::{ChunkReplies, DeadLetterBatch};
 use routing::{Message, RouteOutcome, Routes, Table};
 use tokio::time::Instant;
@@ -92,13 +92,16 @@ impl Worker {
                     continue;
                 };
                 let key = settings.routing_key.as_ref();
-                let Some(rewritten) = death::rewrite(&message, is_dead_letter, &settings.queue, &letter, key) else {
+                let Some(mut rewritten) = death::rewrite(&message, is_dead_letter, &settings.queue, &letter, key)
+                else {
                     error!(queue_id = %queue, number = letter.number, "a stored message cannot be read");
                     finished.extend(self.pending.unrouted(id));
                     continue;
                 };
-                let targets = self.route(&machine, &table, settings, &letter, &rewritten);
-                let options = EnqueueOptions { priority: rewritten.priority, ..EnqueueOptions::default() };
+                let (targets, delays) = self.route(&machine, &table, settings, &letter, &rewritten);
+                let delay = if delays { rewritten.take_delay_ms() } else { None };
+                let delay = delay.map_or(Delay::None, Delay::For);
+                let options = EnqueueOptions { priority: rewritten.priority, delay, ..EnqueueOptions::default() };
                 let parts = RecordParts {
                     exchange: settings.exchange.as_bytes(),
                     routing_key: rewritten.routing_keys.first().map(ShortStr::as_bytes).unwrap_or_default(),
@@ -114,7 +117,7 @@ impl Worker {
         self.settle(broker, finished);
     }
 
-    /// Where the letter goes, without queues that it would only come back from.
+    /// Where the letter goes, without queues that it would only come back from; whether the exchange delays what it is asked to.
     fn route(
         &mut self,
         machine: &Machine,
@@ -122,20 +125,21 @@ impl Worker {
         settings: &Settings,
         letter: &DeadLetter,
         rewritten: &Rewritten,
-    ) -> Targets {
+    ) -> (Targets, bool) {
         let mut targets = Targets::new();
         let keys: Vec<Bytes> = rewritten.routing_keys.iter().map(ShortStr::bytes).collect();
-        let Some((first, more_keys)) = keys.split_first() else { return targets };
+        let Some((first, more_keys)) = keys.split_first() else { return (targets, false) };
         let message = Message {
             more_keys,
             properties: &RawProperties(&rewritten.properties),
             random: rand::random(),
             ..Message::with_key(first)
         };
-        match table.route(settings.vhost.as_bytes(), settings.exchange.as_bytes(), &message, &mut self.routes) {
-            RouteOutcome::NoSuchExchange => return targets,
-            RouteOutcome::Routed(_) => {}
-        }
+        let (vhost, exchange) = (settings.vhost.as_bytes(), settings.exchange.as_bytes());
+        let delays = match table.route(vhost, exchange, &message, &mut self.routes) {
+            RouteOutcome::NoSuchExchange => return (targets, false),
+            RouteOutcome::Routed(routed) => routed.exchange.delayed,
+        };
         for target in self.routes.queues() {
             targets.entry(target.group).or_default().push(target.queue);
         }
@@ -145,7 +149,7 @@ impl Worker {
             }
             targets.retain(|_, queues| !queues.is_empty());
         }
-        targets
+        (targets, delays)
     }
 
     /// Adds the letter to the chunks of its targets. Returns it when there is nothing to wait for.

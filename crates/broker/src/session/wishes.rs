@@ -83,8 +83,7 @@ impl Wishes {
         if let Some(at) = delivery_time.as_ref().and_then(delivery_time_of) {
             self.options.delay = Delay::Until(at);
         }
-        if let Some(ms) = delay.and_then(|delay| whole_number(&delay.decode()))
-            && (1..=DELAY_MS_MAX).contains(&ms)
+        if let Some(ms) = delay.and_then(|delay| delay_ms(&delay.decode()))
             && is_delayed()
         {
             self.options.delay = Delay::For(ms.unsigned_abs());
@@ -112,6 +111,16 @@ impl Wishes {
     }
 }
 
+/// How long the header `x-delay` asks an exchange that delays to keep a message. Unit: milliseconds.
+pub(crate) fn delay_ms(delay: &FieldValue) -> Option<i64> {
+    whole_number(delay).filter(|ms| (1..=DELAY_MS_MAX).contains(ms))
+}
+
+/// What the header says when the delay is over: nobody delays the message again.
+pub(crate) fn passed(delay_ms: i64) -> FieldValue {
+    i32::try_from(-delay_ms).map_or(FieldValue::I64(-delay_ms), FieldValue::I32)
+}
+
 /// How a message is stored otherwise than it came.
 #[derive(Debug, Default)]
 struct Rewrites {
@@ -134,8 +143,7 @@ impl Rewrites {
             edit.remove_header(ShortStr::from_static("BCC"));
         }
         if let Some(ms) = passed_delay_ms {
-            let passed = i32::try_from(-ms).map_or(FieldValue::I64(-ms), FieldValue::I32);
-            edit.set_header(ShortStr::from_static("x-delay"), passed);
+            edit.set_header(ShortStr::from_static("x-delay"), passed(ms));
         }
         if reply_to.is_some() {
             edit.set_reply_to(reply_to.as_ref());

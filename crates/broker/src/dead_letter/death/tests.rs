@@ -157,3 +157,12 @@ fn only_a_rejection_breaks_a_circle() {
     let expired = rewrite(&two, true, &short("other"), &letter(DeathReason::Expired), None).unwrap();
     assert!(expired.is_cycle(&short("q")));
 }
+
+#[test]
+fn an_exchange_that_delays_does_so_once() {
+    let delayed = message(&[("x-delay", FieldValue::I32(500))]);
+    let mut rewritten = rewrite(&delayed, false, &short("q"), &letter(DeathReason::Rejected), None).unwrap();
+    assert_eq!(rewritten.take_delay_ms(), Some(500));
+    assert_eq!(headers_of(&rewritten).get("x-delay"), Some(&FieldValue::I32(-500)));
+    assert_eq!(rewritten.take_delay_ms(), None);
+}
