@@ -6,11 +6,14 @@
 
 pub mod adversarial;
 pub mod bad_input;
+pub mod behaviours;
 pub mod bystander;
 pub mod power_loss;
+mod program;
 pub mod report;
 pub mod rust_client;
 pub mod stock;
+pub mod suites;
 mod wire;
 
 use anyhow::{Context, Result};

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, ensure};
 use clap::{Parser, ValueEnum};
-use conformance::{adversarial, bad_input, power_loss, report::Report, rust_client, stock};
+use conformance::{adversarial, bad_input, behaviours, power_loss, report::Report, rust_client, stock, suites};
 use xtask::{
     cluster::{Cluster, ClusterSpec},
     paths,
@@ -20,6 +20,12 @@ struct Args {
     /// Nodes that run already, such as amqp://guest:guest@127.0.0.1:5672/%2F; one node is enough
     #[arg(long, conflicts_with = "broker", value_delimiter = ',')]
     uri: Vec<String>,
+    /// Addresses (host:port) of those nodes' HTTP API; without them, what needs it is skipped
+    #[arg(long, requires = "uri", value_delimiter = ',')]
+    http: Vec<String>,
+    /// Only behaviours whose name or module holds this text
+    #[arg(long)]
+    named: Option<String>,
     /// Ports of the cluster that is started for the tests are the standard ones plus this
     #[arg(long, default_value_t = 1000)]
     port_offset: u16,
@@ -36,6 +42,10 @@ enum Part {
     BadInput,
     /// Clients that ask for more than their share
     Adversarial,
+    /// One test per behaviour of queues and exchanges, on replicated queues and on those in memory
+    Behaviours,
+    /// Tests that kombu, py-amqp and lapin ship, and Celery at work
+    Suites,
     /// kill -9 of all nodes at once (needs --broker)
     PowerLoss,
 }
@@ -55,12 +65,12 @@ fn run(args: &Args) -> Result<()> {
     let mut report = Report::default();
     let wanted = |part| args.only.is_empty() || args.only.contains(&part);
     let cluster = Cluster::new(ClusterSpec::beside(&root, "conformance", args.port_offset));
-    let uris = if let Some(broker) = &args.broker {
+    let (uris, https) = if let Some(broker) = &args.broker {
         cluster.clean()?;
         cluster.up(broker)?;
-        cluster.spec().uris()
+        (cluster.spec().uris(), cluster.spec().nodes().into_iter().map(|node| node.http).collect())
     } else {
-        args.uri.clone()
+        (args.uri.clone(), args.http.clone())
     };
     ensure!(!uris.is_empty(), "no nodes");
     let result = (|| {
@@ -73,6 +83,12 @@ fn run(args: &Args) -> Result<()> {
         }
         if wanted(Part::Adversarial) {
             adversarial::run(&uris, args.broker.is_some().then_some(&cluster), &mut report)?;
+        }
+        if wanted(Part::Behaviours) {
+            behaviours::run(&root, &uris, &https, args.named.as_deref(), &mut report)?;
+        }
+        if wanted(Part::Suites) {
+            suites::run(&root, &uris, &mut report)?;
         }
         if wanted(Part::PowerLoss) && args.broker.is_some() {
             power_loss::run(&cluster, &mut report);

@@ -5,15 +5,18 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
+    time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use xtask::{python, shell};
 
-use crate::report::Report;
+use crate::{program::follow, report::Report};
+
+/// How long one client may take. Each takes some seconds.
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// One client library.
 #[derive(Clone, Copy)]
@@ -52,27 +55,13 @@ pub fn run(root: &Path, uris: &[String], report: &mut Report) -> Result<()> {
             continue;
         }
         let before = report.count();
-        let result = (client.prepare)(&folders).and_then(|mut command| follow(command.args(uris), report));
+        let result = (client.prepare)(&folders)
+            .and_then(|mut command| follow(command.args(uris), LIMIT, |line| report.line(line)));
         let nothing = report.count() == before;
         if result.is_err() || nothing {
             report.record("the client runs to its end", result.and(Err(anyhow::anyhow!("it looked at nothing"))));
         }
     }
-    Ok(())
-}
-
-/// Runs a client and records its lines as they come. That a behaviour failed is in its lines.
-fn follow(command: &mut Command, report: &mut Report) -> Result<()> {
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot start the client")?;
-    let output = child.stdout.take().context("the client has no output")?;
-    let mut failed = false;
-    for line in BufReader::new(output).lines() {
-        let line = line?;
-        failed |= line.starts_with("not ok - ");
-        report.line(&line);
-    }
-    let status = child.wait()?;
-    ensure!(status.success() || failed, "it ended with {status}");
     Ok(())
 }
 
@@ -122,7 +111,8 @@ fn copied(folders: &Folders, name: &str) -> Result<PathBuf> {
     Ok(target)
 }
 
-fn copy(from: &Path, to: &Path) -> Result<()> {
+/// Copies a folder with everything below it.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let path = entry?.path();
