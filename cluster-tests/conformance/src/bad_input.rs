@@ -33,6 +33,11 @@ const CASES: [(&str, Case); 19] = [
     ("noise behind a valid login does no harm", noise),
 ];
 
+/// The cases' names.
+pub fn names() -> Vec<&'static str> {
+    CASES.iter().map(|(name, _)| *name).collect()
+}
+
 /// Runs all cases against the nodes in turn, while another client uses the cluster and must not notice.
 ///
 /// # Errors
@@ -55,14 +60,15 @@ pub(crate) fn address(uri: &str) -> Result<&str> {
     Ok(address.unwrap_or_default())
 }
 
-fn refused(close: &Close, channel: u16, code: u16, text: &str) -> Result<()> {
+/// The close is of that channel, code and text.
+pub(crate) fn refused(close: &Close, channel: u16, code: u16, text: &str) -> Result<()> {
     let as_expected = close.channel == channel && close.code == code && close.text == text;
     ensure!(as_expected, "{close:?} instead of {code} {text:?}");
     Ok(())
 }
 
 /// The connection is closed with that code and text, and then the socket.
-fn connection_ends(mut peer: Peer, code: u16, text: &str) -> Result<()> {
+pub(crate) fn connection_ends(mut peer: Peer, code: u16, text: &str) -> Result<()> {
     refused(&peer.expect_close()?, 0, code, text)?;
     let rest = peer.read_to_end()?;
     ensure!(rest.is_empty(), "{} bytes after close", rest.len());

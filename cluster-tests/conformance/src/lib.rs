@@ -8,6 +8,7 @@ pub mod adversarial;
 pub mod bad_input;
 pub mod behaviours;
 pub mod bystander;
+pub mod edges;
 pub mod power_loss;
 mod program;
 pub mod report;

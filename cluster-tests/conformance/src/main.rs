@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, ensure};
 use clap::{Parser, ValueEnum};
-use conformance::{adversarial, bad_input, behaviours, power_loss, report::Report, rust_client, stock, suites};
+use conformance::{adversarial, bad_input, behaviours, edges, power_loss, report::Report, rust_client, stock, suites};
 use xtask::{
     cluster::{Cluster, ClusterSpec},
     paths,
@@ -42,6 +42,8 @@ enum Part {
     BadInput,
     /// Clients that ask for more than their share
     Adversarial,
+    /// Orders of frames and odd requests that no client library shows
+    Edges,
     /// One test per behaviour of queues and exchanges, on replicated queues and on those in memory
     Behaviours,
     /// Tests that kombu, py-amqp and lapin ship, and Celery at work
@@ -83,6 +85,9 @@ fn run(args: &Args) -> Result<()> {
         }
         if wanted(Part::Adversarial) {
             adversarial::run(&uris, args.broker.is_some().then_some(&cluster), &mut report)?;
+        }
+        if wanted(Part::Edges) {
+            edges::run(&uris, &mut report);
         }
         if wanted(Part::Behaviours) {
             behaviours::run(&root, &uris, &https, args.named.as_deref(), &mut report)?;

@@ -22,10 +22,8 @@ use crate::{
 /// How long one suite may take. Each takes well below a minute; the first compilation of lapin takes two.
 const LIMIT: Duration = Duration::from_secs(300);
 /// What pip's source distributions unpack to, and the file of each that talks to a broker.
-const PYTHON_SUITES: [(&str, &str, &str); 2] = [
-    ("kombu", "kombu-5.7.0", "t/integration/test_py_amqp.py"),
-    ("py-amqp", "amqp-5.4.2", "t/integration/test_rmq.py"),
-];
+const PYTHON_SUITES: [(&str, &str, &str); 2] =
+    [("kombu", "kombu-5.7.0", "t/integration/test_py_amqp.py"), ("py-amqp", "amqp-5.4.2", "t/integration/test_rmq.py")];
 /// Result backends of Celery that need no other server.
 const CELERY_BACKENDS: [&str; 2] = ["rpc", "database"];
 
@@ -125,7 +123,12 @@ fn lapin(root: &Path, place: &Place<'_>) -> Result<Vec<Result<Program>>> {
         };
     }
     let mut command = Command::new("sh");
-    command.arg("-c").arg(format!("{LAPIN_LINES}{script}")).current_dir(&copied).env("AMQP_ADDR", &place.uris[0]).env("RUST_LOG", "off");
+    command
+        .arg("-c")
+        .arg(format!("{LAPIN_LINES}{script}"))
+        .current_dir(&copied)
+        .env("AMQP_ADDR", &place.uris[0])
+        .env("RUST_LOG", "off");
     command.env("CARGO_TARGET_DIR", place.cache.join("target"));
     Ok(vec![Ok(Program { title: format!("suite of {folder}"), command, limit: LIMIT })])
 }

@@ -82,15 +82,30 @@ impl Peer {
         Ok(peer)
     }
 
+    /// As [`Peer::open`], with capabilities.
+    pub(crate) fn open_with(address: &str, capabilities: &[&str]) -> Result<Self> {
+        let mut peer = Peer::connect(address)?;
+        peer.start_ok("PLAIN", b"\0guest\0guest", capabilities)?;
+        peer.tune_and_open(FRAME_MAX, "/")?;
+        peer.expect((10, 41))?;
+        peer.open_channel(1)?;
+        Ok(peer)
+    }
+
     /// Header and start-ok.
     pub(crate) fn log_in(&mut self, login: Login<'_>) -> Result<()> {
+        let response = format!("\0guest\0{}", login.password);
+        let told: &[&str] = if login.told_of_refusal { &["authentication_failure_close"] } else { &[] };
+        self.start_ok("PLAIN", response.as_bytes(), told)
+    }
+
+    /// Header and start-ok, with any mechanism.
+    pub(crate) fn start_ok(&mut self, mechanism: &str, response: &[u8], capabilities: &[&str]) -> Result<()> {
         self.send(&HEADER)?;
         self.expect((10, 10))?;
-        let capability = [short("authentication_failure_close"), vec![b't', u8::from(login.told_of_refusal)]].concat();
-        let capabilities = [short("capabilities"), vec![b'F'], long(&capability)].concat();
-        let response = format!("\0guest\0{}", login.password);
-        let arguments = [long(&capabilities), short("PLAIN"), long(response.as_bytes()), short("en_US")].concat();
-        self.send_method(0, (10, 11), &arguments)
+        let all = capabilities.iter().flat_map(|name| [short(name), vec![b't', 1]].concat()).collect::<Vec<_>>();
+        let properties = [short("capabilities"), vec![b'F'], long(&all)].concat();
+        self.send_method(0, (10, 11), &[long(&properties), short(mechanism), long(response), short("en_US")].concat())
     }
 
     /// Takes tune; sends tune-ok and open.
