@@ -158,7 +158,7 @@ impl Client {
     }
 
     /// The connection is closed with that code, and then the socket.
-    pub(super) fn is_cut_off(mut self, code: u16) -> Result<String> {
+    pub(super) fn cut_off(mut self, code: u16) -> Result<String> {
         let close = self.peer.expect_close()?;
         refused(&close, 0, code)?;
         let rest = self.peer.read_to_end()?;
@@ -167,7 +167,7 @@ impl Client {
     }
 
     /// The channel is closed with that code, and the connection goes on.
-    pub(super) fn channel_is_closed(&mut self, code: u16) -> Result<String> {
+    pub(super) fn channel_closed(&mut self, code: u16) -> Result<String> {
         let close = self.peer.expect_close()?;
         refused(&close, 1, code)?;
         self.peer.open_channel(1)?;

@@ -9,8 +9,8 @@ use super::{
     field::{Field, within},
     memory::{MIB, peak},
 };
-use crate::wire::content_header;
-use crate::wire::{CONTENT_HEADER, short};
+
+use crate::wire::{CONTENT_HEADER, content_header, short};
 
 /// The configured maximum when nothing is configured.
 const MESSAGE_BYTES_MAX: u64 = 16 << 20;
@@ -32,7 +32,7 @@ fn body_is_refused(field: &Field<'_>, size: u64) -> Result<String> {
     let (text, growth) = peak(field, || {
         let mut client = field.client(1)?;
         client.peer.send_publish(1, "", "nobody", size)?;
-        let (text, _) = within(AT_ONCE, "the refusal", || client.channel_is_closed(406))?;
+        let (text, _) = within(AT_ONCE, "the refusal", || client.channel_closed(406))?;
         let expected =
             format!("PRECONDITION_FAILED - message size {size} is larger than configured max size {MESSAGE_BYTES_MAX}");
         ensure!(text == expected, "{text:?} instead of {expected:?}");

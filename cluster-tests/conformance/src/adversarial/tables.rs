@@ -100,7 +100,7 @@ fn boolean(name: &str, value: bool) -> Vec<u8> {
 fn headers_are_refused(field: &Field<'_>, table: &[u8]) -> Result<String> {
     let mut client = field.client(1)?;
     client.publish_with_headers("nobody", table)?;
-    client.is_cut_off(502)
+    client.cut_off(502)
 }
 
 fn arguments_are_refused(field: &Field<'_>, table: &[u8]) -> Result<String> {
@@ -110,12 +110,12 @@ fn arguments_are_refused(field: &Field<'_>, table: &[u8]) -> Result<String> {
     ] {
         let mut client = field.client(2)?;
         client.peer.send_method(1, (class, 10), &[&arguments, table].concat())?;
-        client.is_cut_off(501)?;
+        client.cut_off(501)?;
     }
     let mut client = field.client(3)?;
     let consume = [vec![0, 0], short("q"), short("tag"), vec![0]].concat();
     client.peer.send_method(1, (60, 20), &[&consume, table].concat())?;
-    client.is_cut_off(501)
+    client.cut_off(501)
 }
 
 /// Whoever is not logged in is told no more than necessary.
