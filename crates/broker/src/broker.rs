@@ -19,9 +19,9 @@ use crate::{
     access::AccessTable,
     alarms,
     announce::Announcer,
-    cleanup::{self, EndedQueues},
     config::Config,
     dead_letter::{Inbox, Input},
+    ended::{self, EndedQueues},
     events::Events,
     firehose::Firehose,
     mailbox::{Mail, Mailbox},
@@ -258,7 +258,7 @@ impl Sessions for Broker {
         debug!(%group, count = queues.len(), "queues have ended");
         let (replies, others): (Vec<QueueId>, Vec<QueueId>) =
             queues.into_iter().map(|ended| ended.queue).partition(|queue| reply_to::is_reply_queue(*queue));
-        cleanup::forget_ended(self.metadata(), &self.ended, others);
+        ended::forget(&self.ended, &self.replication().metadata, others.into_iter());
         if !replies.is_empty() {
             // Metadata has never heard of them.
             self.submit_unanswered(group, vec![Command::Forget { queues: replies }]);

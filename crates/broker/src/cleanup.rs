@@ -1,14 +1,10 @@
-//! What is left to do when a connection or a queue is over, done by tasks of their own: queues that go with their connection,
-//! queues that their machines have ended.
+//! What is left to do when a connection is over, done by a task of its own: queues that go with their connection.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use metadata::ConnectionId;
-use parking_lot::Mutex;
-use replication::Metadata;
 use telemetry::TaskKind;
-use tracing::{debug, warn};
-use types::QueueId;
+use tracing::warn;
 
 use crate::broker::Broker;
 
@@ -18,27 +14,6 @@ const TRIES_MAX: u32 = 40;
 
 /// The longest pause between two tries.
 const PAUSE_MAX: Duration = Duration::from_secs(15);
-
-/// Queues whose removal from metadata is under way.
-pub(crate) type EndedQueues = Mutex<HashSet<QueueId>>;
-
-/// Takes queues that their machines have ended out of metadata, each once at a time. Tries once: replication tells of a queue
-/// again until metadata has forgotten it.
-pub(crate) fn forget_ended(metadata: &dyn Metadata, under_way: &Arc<EndedQueues>, queues: Vec<QueueId>) {
-    for queue in queues {
-        if !under_way.lock().insert(queue) {
-            continue;
-        }
-        let proposal = metadata.propose(metadata::Command::DeleteQueue { queue });
-        let under_way = Arc::clone(under_way);
-        telemetry::spawn(TaskKind::Background, "forget-queue", async move {
-            if let Err(error) = proposal.await {
-                debug!(queue_id = %queue, %error, "an ended queue stays in metadata for now");
-            }
-            under_way.lock().remove(&queue);
-        });
-    }
-}
 
 /// Deletes what is exclusive to a connection that is over, then calls `done`.
 pub(crate) fn delete_exclusive(broker: &Arc<Broker>, connection: ConnectionId, done: impl FnOnce() + Send + 'static) {

@@ -15,6 +15,7 @@ mod cleanup;
 mod completion;
 mod config;
 mod dead_letter;
+mod ended;
 mod events;
 mod facts;
 mod failure;

@@ -51,15 +51,22 @@ impl Channel {
         }
         let default_timeout_ms = cx.shared.broker.config().consumer_timeout_ms;
         let timeout_ms = arguments.timeout_ms.or(settings.consumer_timeout_ms).or(default_timeout_ms);
+        let timeout_ms = timeout_ms.filter(|ms| *ms > 0 && !consume.no_ack);
         let prefetch = self.prefetch_of_consumer();
         let credit = (prefetch == 0 || consume.no_ack).then(CreditWindow::new);
+        let in_queue = match timeout_ms {
+            _ if consume.no_ack => 0,
+            // What waits here counts as held, though the client has not seen it.
+            Some(_) => prefetch,
+            None => ahead(prefetch),
+        };
         let options = ConsumerOptions {
             no_ack: consume.no_ack,
             exclusive: consume.exclusive,
-            prefetch: if consume.no_ack { 0 } else { ahead(prefetch) },
+            prefetch: in_queue,
             initial_credit: credit.as_ref().map_or(0, CreditWindow::granted),
             priority: arguments.priority,
-            timeout_ms: timeout_ms.filter(|ms| *ms > 0 && !consume.no_ack),
+            timeout_ms,
         };
         let number = self.add_consumer(cx.shared, &consume, place, credit);
         self.begin(cx, caller, Step::Attach { number, place, name, options, no_wait: consume.no_wait });

@@ -133,6 +133,20 @@ async fn of_the_timeouts_of_consumer_queue_and_node_the_nearest_counts() {
 }
 
 #[tokio::test]
+async fn a_consumer_with_a_timeout_is_given_no_more_than_its_client_may_hold() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    client.declare("q").await;
+    client.qos(100, false).await;
+    client.consume("q", "without").await;
+    assert_eq!(attached(&fake).0.prefetch, 200);
+    let arguments = arguments(&[("x-consumer-timeout", FieldValue::I32(60_000))]);
+    client.send(1, basic::Consume { arguments, ..consume("q", "with") });
+    client.expect::<basic::ConsumeOk>().await;
+    assert_eq!(attached(&fake).0.prefetch, 100);
+}
+
+#[tokio::test]
 async fn a_timeout_that_is_none_is_refused() {
     for (value, why) in [
         (FieldValue::I32(-5), "{value_negative,-5}"),
