@@ -6,7 +6,8 @@
 use std::mem;
 
 use amqp_codec::methods::{Method, tx};
-use amqp_connection::{Publish, SettledList, Verb};
+use amqp_connection::{Body, Publish, SettledList, Verb};
+use bytes::Bytes;
 
 use super::{
     channel::{Caller, Channel, EVENT_BYTES},
@@ -45,7 +46,7 @@ impl Channel {
         }
         shared.transaction_bytes += bytes;
         self.transaction.bytes += bytes;
-        self.transaction.publishes.push((publish.clone(), routed));
+        self.transaction.publishes.push((compacted(publish), routed));
         Ok(())
     }
 
@@ -102,5 +103,17 @@ impl Channel {
             self.send(cx, Method::from(tx::CommitOk));
         }
         self.resume(cx);
+    }
+}
+
+/// The message in memory of its own: a transaction may last, and a slice keeps a whole receive buffer alive.
+fn compacted(publish: &Publish) -> Publish {
+    let body: Vec<u8> = publish.body.pieces().concat();
+    Publish {
+        exchange: publish.exchange.compact(),
+        routing_key: publish.routing_key.compact(),
+        properties: Bytes::copy_from_slice(&publish.properties),
+        body: Body::from(Bytes::from(body)),
+        ..publish.clone()
     }
 }
