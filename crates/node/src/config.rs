@@ -2,10 +2,11 @@
 
 use std::{
     fs,
-    net::{SocketAddr, ToSocketAddrs},
+    net::{IpAddr, SocketAddr, ToSocketAddrs},
     path::PathBuf,
 };
 
+use amqp_server::IpNet;
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -117,6 +118,17 @@ pub(crate) struct LimitsSection {
 pub(crate) struct ProxyProtocolSection {
     /// Networks (`10.0.0.0/8`) or addresses. What connects from there must say with a PROXY header who the client is.
     pub from: Vec<String>,
+}
+
+impl ProxyProtocolSection {
+    /// The networks; an address alone is a network of one.
+    pub(crate) fn networks(&self) -> anyhow::Result<Vec<IpNet>> {
+        let network = |text: &String| match text.parse::<IpAddr>() {
+            Ok(address) => Ok(IpNet::from(address)),
+            Err(_) => text.parse().with_context(|| format!("proxy_protocol.from: '{text}' is not a network")),
+        };
+        self.from.iter().map(network).collect()
+    }
 }
 
 /// `[defaults]`: what a new cluster starts with.
@@ -271,6 +283,7 @@ impl Config {
     }
 
     fn check(&self) -> anyhow::Result<()> {
+        self.proxy_protocol.networks()?;
         if self.limits.message_bytes_max > MESSAGE_BYTES_MAX {
             bail!("limits.message_bytes_max is at most {MESSAGE_BYTES_MAX}, larger messages do not fit between nodes");
         }
@@ -327,6 +340,15 @@ mod tests {
         let config = Config::load(&flags).unwrap();
         assert_eq!((config.node.name.as_str(), config.listen.amqp.as_str()), ("b", "127.0.0.1:1"));
         fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn networks_of_proxies_are_networks_or_addresses() {
+        let section = |text: &str| ProxyProtocolSection { from: vec![text.to_owned()] };
+        assert_eq!(section("10.0.0.0/8").networks().unwrap()[0].to_string(), "10.0.0.0/8");
+        assert_eq!(section("::1").networks().unwrap()[0].to_string(), "::1/128");
+        let error = section("proxy.example").networks().unwrap_err();
+        assert!(error.to_string().contains("proxy.example"), "{error}");
     }
 
     #[test]

@@ -187,6 +187,7 @@ fn listen(config: &Config, broker: &Arc<Broker>) -> anyhow::Result<amqp_server::
     let address = config::resolve("listen.amqp", &config.listen.amqp)?;
     let mut settings = amqp_server::Config::new(address, Arc::new(connection));
     settings.connections_max = config.listen.connections_max;
+    settings.proxy_protocol_from = config.proxy_protocol.networks()?;
     amqp_server::Listener::bind(settings, Arc::clone(broker))
         .with_context(|| format!("cannot listen for AMQP clients on {address}"))
 }
