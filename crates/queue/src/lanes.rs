@@ -77,14 +77,6 @@ impl Portion<'_> {
         }
     }
 
-    /// Sum of their sizes. Unit: bytes.
-    pub(crate) fn bytes(&self) -> u64 {
-        match self {
-            Portion::Piece(piece) => piece.bytes(),
-            Portion::One(message) => u64::from(message.size),
-        }
-    }
-
     /// The log entry.
     pub(crate) fn index(&self) -> u64 {
         match self {
@@ -136,14 +128,15 @@ impl Lanes {
 
     /// Appends messages, whose positions are behind all others.
     pub(crate) fn push(&mut self, piece: Piece<'_>) {
+        let lane = lane_mut(&mut self.main, &mut self.rest, self.messages == 0, piece.priority);
         self.messages += u64::from(piece.count);
-        self.bytes += piece.bytes();
-        let before = self.messages - u64::from(piece.count);
-        let lane = lane_mut(&mut self.main, &mut self.rest, before == 0, piece.priority);
         if lane.backlog.accepts(piece.expires_at) {
+            let before = lane.backlog.bytes();
             lane.backlog.push(piece);
+            self.bytes += lane.backlog.bytes() - before;
             return;
         }
+        self.bytes += piece.bytes();
         let messages = (0..piece.count).map(|at| Taken::of_piece(&piece, at));
         lane.loose.extend(messages.clone().map(|message| (message.position, message)));
         let rest = self.rest.get_or_insert_default();
@@ -174,23 +167,28 @@ impl Lanes {
             return None;
         }
         let (messages, bytes) = (&mut self.messages, &mut self.bytes);
-        let Some(rest) = &mut self.rest else {
-            return self.main.take(most, |portion| {
-                *messages -= portion.count();
-                *bytes -= portion.bytes();
-                on_portion(portion)
-            });
+        let (lane, expiring) = match &mut self.rest {
+            None => (&mut self.main, None),
+            Some(rest) => (outermost(&mut self.main, &mut rest.more, side), Some(&mut rest.expiring)),
         };
-        let Rest { more, expiring } = rest.as_mut();
-        let lane = outermost(&mut self.main, more, side);
-        let priority = lane.backlog.priority();
+        let lane_priority = lane.backlog.priority();
+        // The backlog sums up what it gives; once is enough.
+        let before = (lane.backlog.messages(), lane.backlog.bytes());
         let result = lane.take(most, |portion| {
-            *messages -= portion.count();
-            *bytes -= portion.bytes();
-            forget_expiry(expiring, &portion);
+            if let Portion::One(message) = portion {
+                *messages -= 1;
+                *bytes -= u64::from(message.size);
+                if let Some(expiring) = expiring {
+                    forget_expiry(expiring, &portion);
+                }
+            }
             on_portion(portion)
         });
-        self.tidy(priority);
+        *messages -= before.0 - lane.backlog.messages();
+        *bytes -= before.1 - lane.backlog.bytes();
+        if self.rest.is_some() {
+            self.tidy(lane_priority);
+        }
         result
     }
 

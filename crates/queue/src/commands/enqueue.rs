@@ -107,7 +107,7 @@ fn sizes_of<'a>(enqueue: &'a Enqueue, run: &EnqueueRun) -> Cow<'a, [u32]> {
     let Some(offset) = run.first_slot.checked_sub(enqueue.first_slot) else { return Cow::default() };
     let known = enqueue.sizes.get(number::index(offset)..).unwrap_or_default();
     let known = known.get(..number::index(run.count)).unwrap_or(known);
-    if known.iter().any(|size| *size > SIZE_MAX) {
+    if known.iter().fold(0, |all, size| all | size) > SIZE_MAX {
         // Only a broken sender gets here: such a record does not fit a blob.
         return known.iter().map(|size| (*size).min(SIZE_MAX)).collect();
     }
