@@ -160,13 +160,19 @@ impl LocalKeeper {
             };
             let mut commands: Vec<_> =
                 known.into_iter().filter_map(|known| node_over(known, verdict(known.node))).collect();
-            let round = {
-                let meta = self.meta.read();
-                reconcile.round(group, &self.changes, &meta, &self.machine.lock())
-            };
-            commands.extend(round.commands);
-            if !round.ended.is_empty() {
-                self.sessions.queues_ended(group, round.ended);
+            loop {
+                let round = {
+                    let meta = self.meta.read();
+                    reconcile.round(group, &self.changes, &meta, &self.machine.lock())
+                };
+                commands.extend(round.commands);
+                if !round.ended.is_empty() {
+                    self.sessions.queues_ended(group, round.ended);
+                }
+                if !round.again {
+                    break;
+                }
+                tokio::task::yield_now().await;
             }
             if !commands.is_empty() {
                 self.queue.push(system_chunk(commands));

@@ -65,6 +65,11 @@ impl GroupChanges {
         self.wake.notified().await;
     }
 
+    /// They do not matter: all will be looked at.
+    pub(crate) fn clear(&self) {
+        self.queues.lock().clear();
+    }
+
     fn take(&self) -> BTreeSet<QueueId> {
         std::mem::take(&mut self.queues.lock())
     }

@@ -56,6 +56,8 @@ pub(crate) struct Duty {
     checkpoint_at: Instant,
     checkpoint_index: u64,
     leading_since: Option<Instant>,
+    /// The term in which this node led in the last round.
+    term: Option<u64>,
     reconcile: Reconcile,
 }
 
@@ -65,6 +67,7 @@ impl Default for Duty {
             checkpoint_at: Instant::now(),
             checkpoint_index: 0,
             leading_since: None,
+            term: None,
             reconcile: Reconcile::default(),
         }
     }
@@ -91,13 +94,19 @@ where
                 () = self.shutdown.triggered() => return,
             }
             self.checkpoint().await;
+            let term = self.group.batcher.leading();
+            if term != self.duty.term || !self.group.is_leader() {
+                // Whoever led in between may have left something undone; and what changes now is seen at the start of a term.
+                self.duty.term = term;
+                self.duty.reconcile = Reconcile::default();
+                self.changes.clear();
+            }
             if self.group.is_leader() {
                 self.duty.leading_since.get_or_insert_with(Instant::now);
                 self.lead().await;
                 self.balance().await;
             } else {
                 self.duty.leading_since = None;
-                self.duty.reconcile = Reconcile::default();
             }
         }
     }
