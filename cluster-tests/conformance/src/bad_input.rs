@@ -33,11 +33,6 @@ const CASES: [(&str, Case); 19] = [
     ("noise behind a valid login does no harm", noise),
 ];
 
-/// The cases' names.
-pub fn names() -> Vec<&'static str> {
-    CASES.iter().map(|(name, _)| *name).collect()
-}
-
 /// Runs all cases against the nodes in turn, while another client uses the cluster and must not notice.
 ///
 /// # Errors

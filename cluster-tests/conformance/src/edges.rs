@@ -48,11 +48,6 @@ const CASES: [(&str, Case); 24] = [
     ("connection.update-secret is answered with update-secret-ok", update_secret),
 ];
 
-/// The cases' names.
-pub fn names() -> Vec<&'static str> {
-    CASES.iter().map(|(name, _)| *name).collect()
-}
-
 /// Runs all cases against the nodes in turn.
 pub fn run(uris: &[String], report: &mut Report) {
     report.heading("edges");

@@ -85,7 +85,11 @@ INVALID = [
     ("x-max-length", -5, "{value_negative,-5}"),
     ("x-max-length-bytes", -1, "{value_negative,-1}"),
     ("x-message-ttl", -1, "{value_negative,-1}"),
-    ("x-message-ttl", "1000", "{unacceptable_type,longstr}"),
+    ("x-message-ttl", "1000", '"expected integer, got longstr"'),
+    ("x-message-ttl", 315360000001, "{value_too_large,315360000001}"),
+    ("x-max-length", True, '"expected integer, got bool"'),
+    ("x-single-active-consumer", "yes", "{unacceptable_type,longstr}"),
+    ("x-overflow", 5, "{unacceptable_type,signedint}"),
     ("x-expires", 0, "{value_zero,0}"),
     ("x-max-priority", 256, "{max_value_exceeded,256}"),
     ("x-overflow", "nowhere", "invalid_overflow"),
@@ -104,6 +108,13 @@ def register_invalid(argument, value, reason):
 
 for row in INVALID:
     register_invalid(*row)
+
+
+@behaviour("an argument that is to name an exchange and is no string is refused with 406", SHARED)
+def exchange_type(t):
+    name = t.name()
+    text = f"PRECONDITION_FAILED - invalid type 'signedint' for arg 'x-dead-letter-exchange' in queue '{name}' in vhost '/'"
+    t.refused(406, text, t.channel(1).queue_declare, name, arguments={"x-dead-letter-exchange": 5}, **t.flags())
 
 
 @once("an unknown queue type is refused with 406")
