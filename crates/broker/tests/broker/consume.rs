@@ -287,3 +287,41 @@ async fn a_client_that_does_not_read_is_sent_no_more_than_its_credit() {
     }
     assert!(delivered() > 0);
 }
+
+#[tokio::test]
+async fn basic_get_is_refused_where_one_consumer_gets_everything() {
+    for kind in ["classic", "quorum"] {
+        let (_fake, broker) = Fake::start();
+        let mut client = Client::connect(&broker).await;
+        let arguments = arguments(&[
+            ("x-single-active-consumer", FieldValue::Bool(true)),
+            ("x-queue-type", FieldValue::LongStr(kind.into())),
+        ]);
+        client.send(1, queue::Declare { queue: short("q"), durable: true, arguments, ..queue::Declare::default() });
+        client.expect::<queue::DeclareOk>().await;
+        client.send(1, basic::Get { queue: short("q"), no_ack: false });
+        let text = format!(
+            "cannot obtain access to locked queue 'q' in vhost '/'. basic.get operations are not supported by {kind} \
+             queues with single active consumer"
+        );
+        client.expect_channel_error(ReplyCode::ResourceLocked, &text).await;
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_was_held_for_too_long_goes_to_another_consumer() {
+    let (fake, broker) = Fake::start();
+    let (mut slow, mut next) = (Client::connect(&broker).await, Client::connect(&broker).await);
+    slow.declare("q").await;
+    let arguments = arguments(&[("x-consumer-timeout", FieldValue::I32(500))]);
+    slow.send(1, basic::Consume { arguments, ..consume("q", "slow") });
+    slow.expect::<basic::ConsumeOk>().await;
+    slow.publish("", "q", "m");
+    let (held, _) = slow.expect_delivery().await;
+    next.consume("q", "next").await;
+    fake.pass_ms(1000);
+    assert_eq!(slow.expect::<basic::Cancel>().await.consumer_tag, short("slow"));
+    assert_eq!(next.expect_delivery().await.1, "m");
+    slow.ack(held.delivery_tag, false);
+    assert!(slow.heard_so_far().await.is_empty());
+}

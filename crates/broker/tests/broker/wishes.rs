@@ -217,3 +217,17 @@ async fn messages_of_higher_priority_come_first() {
         assert_eq!(client.expect_delivery().await.1, body);
     }
 }
+
+#[tokio::test]
+async fn a_delayed_message_comes_when_its_time_has_come() {
+    let (fake, broker) = Fake::start();
+    let mut client = client_with_queue(&broker, &fake).await;
+    let at = FieldValue::I64(1000);
+    client.publish_with("", "q", false, &headers(vec![("x-opt-delivery-time", at)]), "later");
+    client.publish("", "q", "now");
+    client.consume("q", "c").await;
+    assert_eq!(client.expect_delivery().await.1, "now");
+    assert!(client.heard_so_far().await.is_empty());
+    fake.pass_ms(1000);
+    assert_eq!(client.expect_delivery().await.1, "later");
+}
