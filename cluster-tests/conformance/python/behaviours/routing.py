@@ -43,7 +43,7 @@ def topic(t):
     wanted = {"#": keys, "*": ["a", "b", "c"], "a.*": ["a.b"], "a.#": ["a", "a.b", "a.b.c"], "#.c": ["c", "a.b.c"], "*.b.*": ["a.b.c"],
               "": [""], "#.#.b.#.#.c.#": ["a.b.c"], "a.#.*": ["a.b", "a.b.c"]}
     for pattern, queue in queues.items():
-        expect(t.bodies(queue, t.ready(queue)), [key or "empty" for key in wanted[pattern]], f"keys that match {pattern!r}")
+        expect(t.drain(queue), [key or "empty" for key in wanted[pattern]], f"keys that match {pattern!r}")
 
 
 @once("a headers exchange matches all or any of a binding's headers")
@@ -60,7 +60,7 @@ def headers(t):
     wanted = {"all": ["both"], "any": ["both", "one"], "default": ["both"], "present": ["both", "one", "other"],
               "void": ["both", "one", "other", "none", "bare"]}
     for name, queue in queues.items():
-        expect(t.bodies(queue, t.ready(queue)), wanted[name], f"messages of {name}")
+        expect(t.drain(queue), wanted[name], f"messages of {name}")
 
 
 @once("a headers exchange looks at headers that begin with x- only when the binding says so")
@@ -74,7 +74,7 @@ def headers_with_x(t):
     t.publish(exchange, "", "both", headers={"plain": 1, "x-key": 1})
     wanted = {"all": ["plain", "both"], "all-with-x": ["both"], "any-with-x": ["plain", "x", "both"]}
     for match, queue in queues.items():
-        expect(t.bodies(queue, t.ready(queue)), wanted[match], f"messages of {match}")
+        expect(t.drain(queue), wanted[match], f"messages of {match}")
 
 
 @once("an unknown x-match is refused with 406")
@@ -203,7 +203,7 @@ def consistent_hash(t):
         t.con.queue_bind(queue, exchange, "2")
     for number in range(120):
         t.publish(exchange, f"key{number % 60}", f"key{number % 60}")
-    bodies = [t.bodies(queue, t.ready(queue)) for queue in queues]
+    bodies = [t.drain(queue) for queue in queues]
     expect(sum(map(len, bodies)), 120, "messages")
     check(all(len(each) > 4 for each in bodies), f"spread: {[len(each) for each in bodies]}")
     check(all(each.count(body) == 2 for each in bodies for body in each), "a key went to two queues")
@@ -219,7 +219,7 @@ def consistent_hash_header(t):
             t.con.queue_bind(queue, exchange, "10")
         for number in range(40):
             t.publish(exchange, f"{number}", f"{number % 20}", **sent(number))
-        bodies = [t.bodies(queue, t.ready(queue)) for queue in queues]
+        bodies = [t.drain(queue) for queue in queues]
         expect(sum(map(len, bodies)), 40, "messages")
         check(all(each.count(body) == 2 for each in bodies for body in each), f"{arguments}: a value went to two queues")
 
@@ -238,7 +238,7 @@ def modulus_hash(t):
         t.con.queue_bind(queue, exchange, "")
     for number in range(60):
         t.publish(exchange, f"key{number % 30}", f"key{number % 30}")
-    bodies = [t.bodies(queue, t.ready(queue)) for queue in queues]
+    bodies = [t.drain(queue) for queue in queues]
     expect(sum(map(len, bodies)), 60, "messages")
     check(all(each.count(body) == 2 for each in bodies for body in each), "a key went to two queues")
 

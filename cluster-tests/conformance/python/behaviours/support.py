@@ -157,6 +157,14 @@ class Case:
     def bodies(self, queue, count, **more):
         return [self.get(queue, **more).body.decode() for _ in range(count)]
 
+    def drain(self, queue):
+        """The bodies of all ready messages."""
+        count = self.ready(queue)
+        consumer = self.consume(queue, self.con.connection.channel(), ack=True)
+        consumer.quiet(count, 0)
+        consumer.channel.close()
+        return consumer.bodies
+
     def nothing(self, queue, channel=None):
         """There is no message to get."""
         method, _, body = (channel or self.con).basic_get(queue)

@@ -89,7 +89,8 @@ def expired():
 
 
 def control():
-    replies = tasks.app.control.ping(timeout=DEADLINE_S, limit=1)
+    # By name: a ping without destination is a broadcast to all workers of the virtual host.
+    replies = tasks.app.control.ping(timeout=DEADLINE_S, limit=1, destination=[f"{os.environ['CELERY_NAME']}@here"])
     expect([list(reply.values()) for reply in replies], [[{"ok": "pong"}]], "replies")
 
 
@@ -121,7 +122,7 @@ def start_worker(log):
 
 def complaint(log):
     with open(log) as file:
-        lines = [line.strip() for line in file if "Error" in line or "error" in line or "CRITICAL" in line]
+        lines = [line.strip() for line in file if " ERROR/" in line or "CRITICAL/" in line]
     return lines[-1][:300] if lines else "the worker said nothing"
 
 
