@@ -34,7 +34,8 @@ fn quoted(text: &str) -> Vec<&str> {
 
 /// The cells of the page's tables, row by row, without heads.
 fn rows() -> Vec<Vec<&'static str>> {
-    let rows = PAGE.lines().filter(|line| line.starts_with("| ") && line.ends_with('|'));
+    let page = PAGE.split("## Known faults").next().unwrap_or_default();
+    let rows = page.lines().filter(|line| line.starts_with("| ") && line.ends_with('|'));
     let cells = rows.map(|line| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>());
     cells.filter(|cells| cells[1] != "State").collect()
 }
