@@ -13,6 +13,7 @@ mod transaction;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
+use amqp_codec::methods::connection::Close;
 use amqp_codec::segments::Segments;
 use bytes::{Bytes, BytesMut};
 use types::{ShortStr, Timestamp};
@@ -54,6 +55,9 @@ pub struct Connection {
     mechanism: ShortStr,
     blocked: Blocked,
     close_reason: Option<CloseReason>,
+    /// What the client is told when the broker has released what belonged to the connection; none when it is the client that
+    /// closes.
+    farewell: Option<Box<Close>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -99,6 +103,7 @@ impl Connection {
             mechanism: ShortStr::EMPTY,
             blocked: Blocked::default(),
             close_reason: None,
+            farewell: None,
         }
     }
 

@@ -10,16 +10,18 @@
 //!     │      a fault before Tuning (unless the client can be told), handshake timeout       ▼
 //!     ├────────────────────────────────────────────────────────────┐                     Running
 //!     │                                                             │                  │         │
-//!     ▼                release, close timeout                       ▼     client's close│         │a fault, close()
-//!   Closed ◀───────────────────────────────────────────────── Leaving ◀────────────────┘         │
-//!     ▲                                                                                           ▼
-//!     └────────────────────────────────────────────────────────────────────────────────────── Closing
+//!     ▼                release of the client's close                ▼      a close, a fault,  │
+//!   Closed ◀───────────────────────────────────────────────── Leaving ◀─────── close() ────────┘
+//!     ▲                                                             │ release of ours
+//!     │                                                             ▼
+//!     └──────────────────────────────────────────────────────── Closing
 //!                close-ok, close timeout, frames that cannot be cut any more
 //! ```
 //!
-//! `connection.update-secret` leads from `Running` to `SecretUpdating` and its answer back. The client's close leads from every state from `Starting` on to `Leaving`; a fault from `Tuning` on (there: of values that
-//! are not allowed) to `Closing`; the end of input, a silent peer and a time-out from every state to `Closed`. In `Closing`
-//! everything but close and close-ok is passed over, in `Leaving` and `Closed` everything.
+//! `connection.update-secret` leads from `Running` to `SecretUpdating` and its answer back. The client's close leads from every
+//! state from `Starting` on to `Leaving`, and so does a fault from `Tuning` on (there: of values that are not allowed); the end
+//! of input, a silent peer and a time-out lead from every state to `Closed`. In `Closing`, and in `Leaving` when it is our close,
+//! everything but close and close-ok is passed over; in `Closed`, and in `Leaving` after the client's close, everything.
 
 /// Where a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,7 +44,7 @@ pub(crate) enum Phase {
     SecretUpdating,
     /// Channels may be used.
     Running,
-    /// The client's `connection.close` is answered when the broker has released what belonged to the connection.
+    /// The client's `connection.close` is answered, or ours is sent, when the broker has released what belonged to the connection.
     Leaving,
     /// `connection.close` is sent.
     Closing,

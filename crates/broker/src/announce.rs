@@ -11,7 +11,10 @@ use queue::{Command, Enqueue, EnqueueRun};
 use routing::{Message, RouteOutcome, Routes};
 use types::{BlobBuilder, RecordParts, SessionId, ShortStr};
 
-use crate::{broker::Broker, session::route::Route};
+use crate::{
+    broker::Broker,
+    session::{outbox::body_size, route::Route},
+};
 
 /// What may be under way; beyond it messages are dropped. As much as a connection may have. Unit: bytes.
 const IN_FLIGHT_MAX: u64 = 8 * 1024 * 1024;
@@ -69,7 +72,8 @@ impl Announcer {
                 count: 1,
                 ..EnqueueRun::default()
             });
-            let enqueue = Enqueue { first_slot: slot, sizes: vec![size], runs: runs.collect(), source: None };
+            let enqueue =
+                Enqueue { first_slot: slot, sizes: vec![body_size(body)], runs: runs.collect(), source: None };
             let token = u64::from(size);
             self.in_flight.fetch_add(token, Ordering::Relaxed);
             broker.groups().submit(part.group, self.session, token, vec![Command::Enqueue(enqueue)], blob.finish());

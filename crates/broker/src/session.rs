@@ -23,7 +23,7 @@ mod get;
 mod login;
 mod method;
 mod operation;
-mod outbox;
+pub(crate) mod outbox;
 mod publish;
 mod qos;
 pub(crate) mod ranges;

@@ -116,7 +116,7 @@ fn invalid(reason: &InvalidArg) -> String {
         InvalidArg::UnacceptableType(type_name) => format!("{{unacceptable_type,{type_name}}}"),
         InvalidArg::Negative(value) => format!("{{value_negative,{value}}}"),
         InvalidArg::Zero(value) => format!("{{value_zero,{value}}}"),
-        InvalidArg::TooBig(value) => format!("{{value_too_big,{value}}}"),
+        InvalidArg::TooBig(value) => format!("{{value_too_large,{value}}}"),
         InvalidArg::MaxExceeded(value) => format!("{{max_value_exceeded,{value}}}"),
         InvalidArg::Word(word) => (*word).to_owned(),
         InvalidArg::UnsupportedQueueType(queue_type) => format!("\"unsupported queue type '{queue_type}'\""),

@@ -184,7 +184,7 @@ pub enum Command {
 pub struct Enqueue {
     /// Slot (of the chunk's blob) of the first message.
     pub first_slot: u32,
-    /// Size of each message's record, from `first_slot` on. Unit: bytes.
+    /// What each message counts for the limits and figures of queues (the size of its body), from `first_slot` on. Unit: bytes.
     pub sizes: Vec<u32>,
     /// Which messages go to which queue, in publishing order. A message that goes to several queues is in several runs.
     pub runs: Vec<EnqueueRun>,

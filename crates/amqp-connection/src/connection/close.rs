@@ -56,12 +56,23 @@ impl Connection {
         self.fail(Fault::new(code, text));
     }
 
-    /// What belonged to the connection is gone: the client that closed it may know. Called by the broker after
-    /// [`Event::Closed`]; without this call the client's close is answered after the close timeout.
+    /// What belonged to the connection is gone: the client may know that it is closed. Called by the broker after
+    /// [`Event::Closed`]; without this call the client is told after the close timeout. So a client that comes back at once
+    /// finds nothing left of what was exclusive to it.
     pub fn release(&mut self) {
-        if self.phase == Phase::Leaving {
-            self.write(0, &connection::CloseOk {});
-            self.finish();
+        if self.phase != Phase::Leaving {
+            return;
+        }
+        match self.farewell.take() {
+            Some(close) => {
+                self.write(0, &*close);
+                self.phase = Phase::Closing;
+                self.timers.start_close(self.config.close_timeout_ms);
+            }
+            None => {
+                self.write(0, &connection::CloseOk {});
+                self.finish();
+            }
         }
     }
 
@@ -82,8 +93,9 @@ impl Connection {
         self.end_sessions();
         if is_told {
             let (class_id, method_id) = (fault.class_id, fault.method_id);
-            self.write(0, &connection::Close { reply_code: fault.code.code(), reply_text: text, class_id, method_id });
-            self.phase = Phase::Closing;
+            let close = connection::Close { reply_code: fault.code.code(), reply_text: text, class_id, method_id };
+            self.farewell = Some(Box::new(close));
+            self.phase = Phase::Leaving;
             self.timers.start_close(self.config.close_timeout_ms);
         } else {
             self.finish();
@@ -121,9 +133,10 @@ impl Connection {
     /// Close-ok did not come, or could not be given, in time.
     pub(super) fn close_timed_out(&mut self) {
         if self.phase == Phase::Leaving {
-            self.write(0, &connection::CloseOk {});
+            self.release();
+        } else {
+            self.finish();
         }
-        self.finish();
     }
 
     /// All is said.

@@ -204,6 +204,7 @@ impl Connection {
     fn dispatch(&mut self, frame: RawFrame) {
         match self.phase {
             Phase::Closing => self.closing_frame(frame),
+            Phase::Leaving if self.farewell.is_some() => self.closing_frame(frame),
             Phase::Leaving | Phase::Closed => {}
             _ if frame.channel == 0 => self.connection_frame(frame),
             Phase::Running => self.channel_frame(frame),

@@ -9,7 +9,7 @@ use amqp_codec::{
     methods::{basic, channel, connection},
     properties::NO_PROPERTIES,
 };
-use amqp_connection::{Config, Connection, Delivery, Event, Origin};
+use amqp_connection::{CloseReason, Config, Connection, Delivery, Event, Origin};
 use bytes::{Bytes, BytesMut};
 use types::{FieldTable, FieldValue, MessageRecord, QueueId, ShortStr, Timestamp};
 
@@ -31,6 +31,8 @@ pub(crate) struct Peer {
     inbox: BytesMut,
     /// The broker answers logins, vhosts and secrets at once.
     pub(crate) obliging: bool,
+    /// Whether what belongs to the connection stays until the test releases it.
+    pub(crate) withholds: bool,
 }
 
 pub(crate) fn short(text: &str) -> ShortStr {
@@ -119,7 +121,7 @@ impl Peer {
     pub(crate) fn connected(config: Config) -> Self {
         let now = Timestamp(1_000_000);
         let server = Connection::new(Arc::new(config), now);
-        Peer { server, now, buf: BytesMut::new(), inbox: BytesMut::new(), obliging: true }
+        Peer { server, now, buf: BytesMut::new(), inbox: BytesMut::new(), obliging: true, withholds: false }
     }
 
     /// After `connection.start`.
@@ -193,6 +195,13 @@ impl Peer {
                 Event::Login { .. } | Event::LoginResponse { .. } if self.obliging => self.server.login_ok(),
                 Event::Open { .. } if self.obliging => self.server.open_ok(),
                 Event::UpdateSecret { .. } if self.obliging => self.server.update_secret_ok(),
+                // Nothing belonged to it.
+                Event::Closed
+                    if matches!(self.server.close_reason(), Some(CloseReason::Server { .. })) && !self.withholds =>
+                {
+                    self.server.release();
+                    events.push(Event::Closed);
+                }
                 event => events.push(event),
             }
         }

@@ -2,7 +2,7 @@
 
 use amqp_codec::{
     ReplyCode,
-    methods::{basic, channel, connection, queue},
+    methods::{Method, basic, channel, connection, queue},
 };
 use amqp_connection::{CloseReason, Config, Connection, Event};
 
@@ -39,6 +39,27 @@ fn the_clients_close_is_answered_when_the_broker_has_released_everything() {
     assert!(peer.server.is_closed());
     assert_eq!(peer.poll(), []);
     assert_eq!(peer.server.next_timeout(), None);
+}
+
+#[test]
+fn an_error_is_told_when_the_broker_has_released_everything() {
+    let mut peer = Peer::with_channel();
+    peer.got();
+    peer.withholds = true;
+    peer.server.hard_error(ReplyCode::InternalError, "oops", 0, 0);
+    assert_eq!(peer.poll(), [Event::ChannelClosed { channel: 1 }, Event::Closed]);
+    assert_eq!(peer.got(), []);
+    // A close of the client's own that crosses it is answered.
+    assert_eq!(peer.send(0, &close()), []);
+    assert_eq!(peer.got(), [close_ok()]);
+    peer.server.release();
+    let told = peer.got();
+    let is_told =
+        |code| matches!(&told[..], [Got::Method(0, Method::ConnectionClose(close))] if close.reply_code == code);
+    assert!(is_told(541), "{told:?}");
+    assert!(!peer.server.is_closed());
+    peer.send(0, &connection::CloseOk {});
+    assert!(peer.server.is_closed());
 }
 
 #[test]

@@ -143,6 +143,7 @@ fn confirms_come_before_the_end_of_their_channel() {
     let mut peer = published(1);
     peer.server.confirm(1, range(1, 1), true);
     peer.server.hard_error(ReplyCode::InternalError, "oops", 0, 0);
+    peer.poll();
     let got = peer.got();
     assert!(matches!(&got[..], [_, Got::Method(0, Method::ConnectionClose(_))]) && got[0] == ack(1, false), "{got:?}");
 }

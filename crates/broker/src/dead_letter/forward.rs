@@ -18,7 +18,12 @@ use super::{
     retry::Retries,
     settings::Settings,
 };
-use crate::{broker::Broker, metrics, properties::RawProperties, session::ranges};
+use crate::{
+    broker::Broker,
+    metrics,
+    properties::RawProperties,
+    session::{outbox::body_size, ranges},
+};
 
 /// A chunk that has grown beyond this is complete. As much as a group takes into one log entry. Unit: bytes.
 const CHUNK_BYTES: usize = 1024 * 1024;
@@ -233,7 +238,7 @@ impl Worker {
 impl Draft {
     fn push(&mut self, id: u64, queues: Vec<QueueId>, parts: &RecordParts<'_>, options: EnqueueOptions) {
         let slot = self.blob.push_dead_letter(parts);
-        self.enqueue.sizes.push(self.blob.record_len(slot).expect("the slot was just written"));
+        self.enqueue.sizes.push(body_size(parts.body));
         let runs = &mut self.enqueue.runs;
         for queue in &queues {
             let run = runs

@@ -54,6 +54,8 @@ pub(crate) struct Channel {
     pub(crate) credit_due: Vec<u32>,
     /// Messages that consumers were sent and the client has not settled.
     pub(crate) unacked: u64,
+    /// Consumers of the queue that is just being deleted: the client is told after the answer.
+    pub(crate) cancels_due: Vec<ShortStr>,
     /// Per new consumer; zero: no limit.
     pub(crate) prefetch: u16,
     /// Shared by the consumers of the channel; zero: no limit.
@@ -91,6 +93,7 @@ impl Channel {
             waiting: 0,
             credit_due: Vec::new(),
             unacked: 0,
+            cancels_due: Vec::new(),
             prefetch: 0,
             shared_prefetch: 0,
             last_queue: ShortStr::EMPTY,

@@ -176,7 +176,11 @@ impl Channel {
             CancelReason::QueueGone => {
                 self.end_consumer(cx, number);
                 if was_active && self.is_open && !self.has_failed {
-                    cx.conn.cancel_consumer(self.number, &tag);
+                    if self.is_deleting() {
+                        self.cancels_due.push(tag);
+                    } else {
+                        cx.conn.cancel_consumer(self.number, &tag);
+                    }
                 }
             }
             CancelReason::Timeout { after_ms } => {
@@ -213,6 +217,21 @@ impl Channel {
         let (queue, group) = (consumer.queue, consumer.group);
         self.cancelled(cx, number, CancelReason::QueueGone);
         self.chunk(cx.shared, group).push(Command::Detach { queue, number });
+    }
+
+    /// Whether the client waits for a queue's end: what it is told of consumers follows the answer, as in RabbitMQ.
+    fn is_deleting(&self) -> bool {
+        let step = self.operation.as_ref().map(|operation| &operation.step);
+        matches!(step, Some(Step::Delete(_) | Step::Unlist { .. }))
+    }
+
+    /// Tells of the consumers that went with the queue whose end was just answered.
+    pub(crate) fn tell_cancelled(&mut self, cx: &mut Context<'_>) {
+        for tag in std::mem::take(&mut self.cancels_due) {
+            if self.is_open && !self.has_failed {
+                cx.conn.cancel_consumer(self.number, &tag);
+            }
+        }
     }
 
     /// Takes a consumer out.

@@ -13,7 +13,7 @@ pub(crate) fn parse(expiration: &ShortStr) -> Result<u64, Failure> {
     let why = match leading_integer(&text) {
         None => "no_integer".to_owned(),
         Some((value, "")) if value < 0 => format!("{{value_negative,{value}}}"),
-        Some((value, "")) if value > EXPIRATION_MS_MAX => format!("{{value_too_big,{value}}}"),
+        Some((value, "")) if value > EXPIRATION_MS_MAX => format!("{{value_too_large,{value}}}"),
         Some((value, "")) => return Ok(value.unsigned_abs()),
         Some((_, rest)) => format!("{{leftover_string,{rest:?}}}"),
     };
@@ -52,6 +52,6 @@ mod tests {
         assert_eq!(refusal("soon"), "invalid expiration 'soon': no_integer");
         assert_eq!(refusal("-1"), "invalid expiration '-1': {value_negative,-1}");
         assert_eq!(refusal("10s"), "invalid expiration '10s': {leftover_string,\"s\"}");
-        assert_eq!(refusal("315360000001"), "invalid expiration '315360000001': {value_too_big,315360000001}");
+        assert_eq!(refusal("315360000001"), "invalid expiration '315360000001': {value_too_large,315360000001}");
     }
 }

@@ -242,6 +242,7 @@ impl Channel {
                 if let Some(answer) = answer {
                     self.send(cx, answer);
                 }
+                self.tell_cancelled(cx);
                 Ok(())
             }
             Step::Declare(declaring) => self.declared(cx, caller, declaring, reply),

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use amqp_connection::Verb;
+use bytes::Bytes;
 use queue::{Command, Enqueue, EnqueueOptions, EnqueueRun};
 use types::{BlobBuilder, GroupId, QueueId, RecordParts, SeqRange};
 
@@ -115,7 +116,8 @@ impl ChunkDraft {
         self.barrier - 1
     }
 
-    /// Adds a message for the queues of one part of its route; returns its slot, and its size. Unit: bytes.
+    /// Adds a message for the queues of one part of its route; returns its slot, and its record's size. What counts for the
+    /// limits of queues is its body, as in RabbitMQ. Unit: bytes.
     pub(crate) fn publish(
         &mut self,
         route: &Arc<Route>,
@@ -136,7 +138,7 @@ impl ChunkDraft {
         let Command::Enqueue(enqueue) = &mut self.commands[at] else {
             unreachable!("the position is that of an enqueue")
         };
-        enqueue.sizes.push(size);
+        enqueue.sizes.push(body_size(record.body));
         match &self.last_route {
             Some((last, first_run)) if Arc::ptr_eq(last, route) && enqueue.runs[*first_run].options == options => {
                 for run in &mut enqueue.runs[*first_run..] {
@@ -173,6 +175,11 @@ impl ChunkDraft {
     pub(crate) fn command_bytes(&self) -> usize {
         self.commands.len() * COMMAND_BYTES
     }
+}
+
+/// The size of a message, as queues count it. Unit: bytes.
+pub(crate) fn body_size(body: &[Bytes]) -> u32 {
+    u32::try_from(body.iter().map(Bytes::len).sum::<usize>()).expect("bodies are limited far below 4 GiB")
 }
 
 fn settle_command(verb: Verb, queue: QueueId, number: u32, ranges: Vec<SeqRange>) -> Command {

@@ -128,11 +128,12 @@ impl Channel {
     ) -> Result<Arc<Route>, Failure> {
         shared.check(Access::Write, Kind::Exchange, &publish.exchange)?;
         let groups = shared.broker.groups();
+        let here = GroupId::local(shared.broker.config().node);
         let message = Message {
             more_keys,
             properties: &RawProperties(&publish.properties),
             random: rand::random(),
-            is_local: &|queue| groups.is_leader(queue.group),
+            is_local: &|queue| queue.group == here || groups.is_leader(queue.group),
             ..Message::with_key(publish.routing_key.as_bytes())
         };
         let table = shared.broker.tables().read();
