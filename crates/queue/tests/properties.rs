@@ -11,7 +11,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use queue::{
     At, Chunk, ChunkReply, ChunkResult, Command, ConsumerInfo, ConsumerOptions, DeadLetterStats, DeadLetters, Delay,
-    Delivered, EndReason, EnqueueOptions, Machine, Outcome, Producer, QueueConfig, QueueStats, Reply,
+    Delivered, Delivery, EndReason, EnqueueOptions, Machine, Outcome, Producer, QueueConfig, QueueStats, Reply,
 };
 use types::{ConsumerKey, NodeId, QueueId, SessionId, Timestamp};
 
@@ -267,7 +267,8 @@ proptest! {
         let out = apply(&mut machine, plan.len(), &[system(commands)]);
         for (id, queue) in &model.queues {
             let Some(stats) = machine.stats(*id) else { continue };
-            let deliveries = out.deliveries.iter().filter(|delivery| delivery.queue == *id);
+            let ours = |delivery: &&Delivery| delivery.queue == *id && delivery.consumer.session == system_session();
+            let deliveries = out.deliveries.iter().filter(ours);
             let got: Vec<_> = deliveries.flat_map(|delivery| &delivery.messages).copied().collect();
             prop_assert_eq!((stats.ready, stats.unacked), (0, got.len() as u64));
             let gone = stats.settled + stats.discarded + stats.purged + stats.expired + stats.dropped + stats.given_up;
@@ -360,8 +361,11 @@ fn plain(chunks: &mut [Chunk]) {
 }
 
 fn system(commands: Vec<Command>) -> Chunk {
-    let session = SessionId { node: NodeId(99), serial: 1 };
-    Chunk { producer: Producer::default(), seq: 0, session, commands, slots: 0 }
+    Chunk { producer: Producer::default(), seq: 0, session: system_session(), commands, slots: 0 }
+}
+
+fn system_session() -> SessionId {
+    SessionId { node: NodeId(99), serial: 1 }
 }
 
 #[test]

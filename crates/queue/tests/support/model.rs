@@ -470,6 +470,13 @@ impl Letters {
         .collect()
     }
 
+    /// Tells of more, up to 256 that have no answer. Their sizes are too small here to matter.
+    fn tell(&mut self) {
+        let on_their_way = self.pending.iter().filter(|(number, _)| *number <= self.told_up_to).count();
+        let news = self.pending.iter().map(|(number, _)| *number).filter(|number| *number > self.told_up_to);
+        self.told_up_to = news.take(256_usize.saturating_sub(on_their_way)).last().unwrap_or(self.told_up_to);
+    }
+
     fn clear(&mut self) {
         self.dropped += self.all().count() as u64;
         self.pending.clear();
@@ -521,7 +528,7 @@ impl Model {
             queue.serve(*id, &mut effects);
             queue.sort();
             let before = queue.letters.told_up_to;
-            queue.letters.told_up_to = queue.letters.last_number;
+            queue.letters.tell();
             effects.dead_letters.extend(queue.letters.told(*id).into_iter().filter(|told| told.1 > before));
         }
         let needed = self.references();
