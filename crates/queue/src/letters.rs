@@ -12,7 +12,7 @@ const WINDOW_LETTERS: u64 = 256;
 /// And so much. Unit: bytes.
 const WINDOW_BYTES: u64 = 4 * 1024 * 1024;
 /// What could not be delivered is tried again after that time.
-const RETRY_AFTER_MS: u64 = 1000;
+pub(crate) const RETRY_AFTER_MS: u64 = 1000;
 
 /// Messages that have died in a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,6 +18,7 @@ use crate::{
     backlog::{Piece, SIZE_MAX, Sizes},
     consumers::Consumer,
     held::{HeldMessages, Taken},
+    letters::RETRY_AFTER_MS,
     machine::NEVER,
     number,
     producers::{Accepted, NodeProducer},
@@ -283,6 +284,9 @@ impl Reader {
         let (due, letter) = letters::letter_from_values(values)?;
         let partial = self.queue.as_mut().ok_or("dead letters without a queue")?;
         let letters = partial.queue.letters.as_mut().ok_or("a dead letter without others")?;
+        if Timestamp(due) > self.machine.time.plus_ms(RETRY_AFTER_MS) {
+            return Err("a dead letter comes again too late");
+        }
         letters.retries.push_back((Timestamp(due), letter));
         refer(&mut self.machine, letter.index, 1)
     }
@@ -327,6 +331,9 @@ impl Reader {
         let partial = self.consumer.as_mut().ok_or("a time without a consumer")?;
         let times = partial.consumer.times.as_mut().ok_or("a time of a consumer that needs none")?;
         let mark = (values.value()?, Timestamp(values.value()?));
+        if mark.1 > self.machine.time {
+            return Err("a message is held since a time to come");
+        }
         if times.marks.back().is_some_and(|(seq, since)| *seq >= mark.0 || *since >= mark.1) {
             return Err("times of a consumer are out of order");
         }
