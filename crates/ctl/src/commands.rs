@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::{
-    client::{Client, Error},
+    client::{Client, Error, TIMEOUT},
     output::Format,
     target::Target,
 };
@@ -84,17 +84,17 @@ pub(crate) enum Topic {
 
 /// Does it, and says how it went.
 pub fn run(args: &Args) -> ExitCode {
-    let done = Client::new(&args.target).map_err(anyhow::Error::from).and_then(|client| {
-        let text = actions::act(&client, &args.topic, args.format)?;
-        print!("{text}");
-        Ok(())
-    });
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
+    let client = Client::new(&args.target, TIMEOUT);
+    match actions::act(&client, &args.topic, args.format) {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("error: {error:#}");
             match error.downcast_ref::<Error>() {
                 Some(Error::Unreachable { .. }) => ExitCode::from(69),
+                Some(Error::Timeout(_)) => ExitCode::from(75),
                 Some(Error::Refused(_) | Error::NoCredentials(_)) => ExitCode::from(77),
                 _ => ExitCode::FAILURE,
             }

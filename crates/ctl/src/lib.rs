@@ -7,6 +7,7 @@
 
 mod client;
 mod commands;
+pub mod compat;
 mod output;
 mod target;
 

@@ -1,7 +1,7 @@
 //! Which node, and as whom.
 
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
 };
 
@@ -28,6 +28,17 @@ pub(crate) struct Target {
 }
 
 impl Target {
+    /// What the variables say; `node` goes before theirs.
+    pub(crate) fn from_env(node: Option<&str>) -> Self {
+        let read = |name: &str, default: &str| env::var(name).unwrap_or_else(|_| default.to_owned());
+        Target {
+            node: node.map_or_else(|| read("QUORATE_CTL_NODE", "http://127.0.0.1:15672"), str::to_owned),
+            user: env::var("QUORATE_CTL_USER").ok(),
+            password: read("QUORATE_CTL_PASSWORD", ""),
+            data_dir: PathBuf::from(read("QUORATE_NODE_DATA_DIR", "data")),
+        }
+    }
+
     /// The value of the header `Authorization`; `None` without a user and without a token.
     pub(crate) fn authorization(&self) -> Option<String> {
         match &self.user {

@@ -23,4 +23,4 @@ pub use clients::clients;
 pub use metrics_exporter_prometheus::PrometheusHandle;
 pub use prometheus::{InstallError, install_recorder};
 pub use server::{Error, serve};
-pub use view::{BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProductView, QueueView, View};
+pub use view::{BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProcessView, ProductView, QueueView, View};

@@ -1,6 +1,6 @@
 //! What the HTTP API can tell about the node, as the node hands it over.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, net::SocketAddr, pin::Pin};
 
 use queue::QueueStats;
 use serde::Serialize;
@@ -32,6 +32,9 @@ pub trait View: Send + Sync + 'static {
 
     /// What the node says that it is.
     fn product(&self) -> ProductView;
+
+    /// The node's process, as far as it can be told.
+    fn process(&self) -> ProcessView;
 
     /// Alarms that stand, in words.
     fn alarms(&self) -> Vec<String>;
@@ -66,6 +69,27 @@ pub struct ProductView {
     pub version: String,
     /// The cluster's name, as configured.
     pub cluster: String,
+}
+
+/// The process of the node that answers. What is not known is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProcessView {
+    /// Its number.
+    pub pid: u32,
+    /// How long it has been running. Unit: milliseconds.
+    pub uptime_ms: u64,
+    /// Where it keeps its data.
+    pub data_dir: String,
+    /// Resident memory. Unit: bytes.
+    pub memory_used: Option<u64>,
+    /// From where on publishers are blocked. Unit: bytes.
+    pub memory_limit: Option<u64>,
+    /// Unit: bytes.
+    pub disk_free: Option<u64>,
+    /// Below which publishers are blocked. Unit: bytes.
+    pub disk_free_limit: u64,
+    /// The protocols that are listened for, `amqp`, `http` and `clustering`, and where.
+    pub listeners: Vec<(&'static str, SocketAddr)>,
 }
 
 /// Where a queue lives.

@@ -5,7 +5,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use broker::Broker;
-use management::{BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProductView, QueueView, View};
+use management::{BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProcessView, ProductView, QueueView, View};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use queue::QueueStats;
 use serde_json::{Value, json};
@@ -52,6 +52,10 @@ impl View for Fake {
 
     fn product(&self) -> ProductView {
         ProductView::default()
+    }
+
+    fn process(&self) -> ProcessView {
+        ProcessView::default()
     }
 
     fn alarms(&self) -> Vec<String> {

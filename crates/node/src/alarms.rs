@@ -20,7 +20,7 @@ const MEMORY_ROUND: Duration = Duration::from_secs(1);
 const STALL_MS: u64 = 5_000;
 /// How long the hand-over of leaderships may take when the disk hangs.
 const HAND_OVER: Duration = Duration::from_secs(2);
-const MIB: u64 = 1024 * 1024;
+pub(crate) const MIB: u64 = 1024 * 1024;
 
 /// From where on publishers are blocked.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,7 +49,7 @@ struct Alarms {
 
 impl MemoryLimit {
     /// Unit: bytes. `None` when the machine's memory is not known.
-    fn bytes(self, available: Option<u64>) -> Option<u64> {
+    pub(crate) fn bytes(self, available: Option<u64>) -> Option<u64> {
         match self {
             MemoryLimit::Bytes(bytes) => Some(bytes),
             #[expect(

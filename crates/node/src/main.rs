@@ -13,7 +13,7 @@ mod server;
 mod token;
 mod view;
 
-use std::process::ExitCode;
+use std::{env, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -39,6 +39,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // Scripts call the binary by links of these names, and clap should not see their arguments.
+    if let Some((program, arguments)) = ctl::compat::called_as(env::args_os()) {
+        return ctl::compat::run(program, &arguments);
+    }
     let result = match Cli::parse().command {
         Command::Server(flags) => server::main(&flags),
         Command::Ctl(args) => Ok(ctl::run(&args)),

@@ -1,6 +1,12 @@
 //! A node from start to stop: storage, cluster, broker, listeners; and the other way round.
 
-use std::{fs, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    fs,
+    net::SocketAddr,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use auth::LoopbackUsers;
@@ -19,10 +25,10 @@ use crate::{
     alarms, bootstrap,
     config::{self, Config},
     keys::Flags,
-    logging,
+    logging, memory,
     peers::Answers,
     token,
-    view::NodeStatus,
+    view::{NodeStatus, Process},
 };
 
 /// How long leaderships may take to go to other nodes at shutdown.
@@ -74,7 +80,8 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
         cluster: config.cluster.name.clone(),
     };
     replication.answer_with(Arc::new(Answers { name: config.node.name.clone(), broker: Arc::clone(&broker) }));
-    let view = NodeStatus { identity, replication: replication.clone(), store: Arc::clone(&store), product };
+    let process = process(&config, http.local_addr()?, peer)?;
+    let view = NodeStatus { identity, replication: replication.clone(), store: Arc::clone(&store), product, process };
     let (view, admin) = (Arc::new(view), Arc::clone(&broker));
     let admin_token = token::read_or_make(&config.node.data_dir)?;
     let token = root.token().clone();
@@ -103,6 +110,19 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
     flush(&store).await;
     root.request("stopped");
     Ok(exit_code(&root))
+}
+
+/// What the node tells of its process.
+fn process(config: &Config, http: SocketAddr, peer: SocketAddr) -> anyhow::Result<Process> {
+    let amqp = config::resolve("listen.amqp", &config.listen.amqp)?;
+    let data_dir = fs::canonicalize(&config.node.data_dir).unwrap_or_else(|_| config.node.data_dir.clone());
+    Ok(Process {
+        started: Instant::now(),
+        data_dir: data_dir.display().to_string(),
+        memory_limit: config.memory.limit().bytes(memory::limit_bytes()),
+        disk_free_limit: config.storage.disk_free_limit_mb * alarms::MIB,
+        listeners: vec![("amqp", amqp), ("http", http), ("clustering", peer)],
+    })
 }
 
 fn broker_config(config: &Config, joined: &Joined) -> broker::Config {

@@ -1,15 +1,15 @@
 //! What HTTP may see of the node.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
-use management::{BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProductView, QueueView, View};
+use management::{BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProcessView, ProductView, QueueView, View};
 use queue::QueueStats;
 use replication::{Identity, Metadata, Replication};
 use serde_json::Value;
 use storage::RocksStore;
 use types::{GroupId, NodeId, QueueId};
 
-use crate::peers;
+use crate::{memory, peers};
 
 /// The node as HTTP sees it.
 pub(crate) struct NodeStatus {
@@ -17,6 +17,16 @@ pub(crate) struct NodeStatus {
     pub replication: Replication,
     pub store: Arc<RocksStore>,
     pub product: ProductView,
+    pub process: Process,
+}
+
+/// What does not change while the process runs.
+pub(crate) struct Process {
+    pub started: Instant,
+    pub data_dir: String,
+    pub memory_limit: Option<u64>,
+    pub disk_free_limit: u64,
+    pub listeners: Vec<(&'static str, SocketAddr)>,
 }
 
 impl NodeStatus {
@@ -79,6 +89,20 @@ impl View for NodeStatus {
 
     fn product(&self) -> ProductView {
         self.product.clone()
+    }
+
+    fn process(&self) -> ProcessView {
+        let Process { started, data_dir, memory_limit, disk_free_limit, listeners } = &self.process;
+        ProcessView {
+            pid: std::process::id(),
+            uptime_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            data_dir: data_dir.clone(),
+            memory_used: memory::resident_bytes(),
+            memory_limit: *memory_limit,
+            disk_free: self.store.free_bytes().ok(),
+            disk_free_limit: *disk_free_limit,
+            listeners: listeners.clone(),
+        }
     }
 
     fn alarms(&self) -> Vec<String> {

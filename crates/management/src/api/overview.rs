@@ -1,5 +1,7 @@
 //! `/api/overview`, `/api/whoami`, `/api/nodes`, `/api/cluster-name`, `/api/health/checks`
 
+use std::net::SocketAddr;
+
 use axum::{
     Json,
     extract::State,
@@ -16,7 +18,7 @@ use super::{
     outcome::{Outcome, found, no_content},
     parameters::parsed,
 };
-use crate::routes::App;
+use crate::{NodeView, ProcessView, routes::App};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Named {
@@ -27,6 +29,7 @@ pub(crate) async fn overview(State(app): State<App>, _caller: Caller) -> Outcome
     let product = app.view.product();
     let cluster = app.view.cluster();
     let alarms = app.view.alarms();
+    let listeners = listeners(&cluster.node, &app.view.process());
     let machine = app.broker.read_metadata();
     let counts = machine.counts();
     found(&json!({
@@ -35,7 +38,7 @@ pub(crate) async fn overview(State(app): State<App>, _caller: Caller) -> Outcome
         "object_totals": {
             "queues": counts.queues, "exchanges": counts.exchanges, "connections": app.broker.connection_count(),
         },
-        "alarms": alarms,
+        "alarms": alarms, "listeners": listeners,
     }))
 }
 
@@ -47,7 +50,22 @@ pub(crate) async fn whoami(caller: Caller) -> Outcome {
 pub(crate) async fn nodes(State(app): State<App>, caller: Caller) -> Outcome {
     caller.monitors()?;
     let cluster = app.view.cluster();
-    let view = |node: &crate::NodeView| json!({"name": node.name, "running": node.live, "type": "disc", "address": node.address, "id": node.id});
+    let process = app.view.process();
+    let view = |node: &NodeView| {
+        let mut view = json!({
+            "name": node.name, "running": node.live, "type": "disc", "address": node.address, "id": node.id,
+        });
+        if node.name == cluster.node {
+            view["os_pid"] = json!(process.pid.to_string());
+            view["uptime"] = json!(process.uptime_ms);
+            view["data_dir"] = json!(process.data_dir);
+            view["mem_used"] = json!(process.memory_used);
+            view["mem_limit"] = json!(process.memory_limit);
+            view["disk_free"] = json!(process.disk_free);
+            view["disk_free_limit"] = json!(process.disk_free_limit);
+        }
+        view
+    };
     found(&cluster.nodes.iter().map(view).collect::<Vec<_>>())
 }
 
@@ -71,6 +89,11 @@ pub(crate) async fn alarms(State(app): State<App>, _caller: Caller) -> Response 
     }
     let body = json!({"status": "failed", "reason": "There are alarms in effect", "alarms": alarms});
     (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
+}
+
+fn listeners(node: &str, process: &ProcessView) -> Vec<Value> {
+    let view = |(protocol, address): &(&str, SocketAddr)| json!({"node": node, "protocol": protocol, "ip_address": address.ip().to_string(), "port": address.port()});
+    process.listeners.iter().map(view).collect()
 }
 
 fn name_of(machine: &Machine, configured: &str) -> Value {

@@ -1,5 +1,7 @@
 //! `cargo xtask cluster ...`: the command line over a [`Cluster`], and its table.
 
+use std::path::Path;
+
 use anyhow::{Result, ensure};
 use comfy_table::{Table, presets::UTF8_BORDERS_ONLY};
 
@@ -46,7 +48,7 @@ pub fn run(command: ClusterCommand) -> Result<()> {
         ClusterCommand::Up => {
             let binary = cargo::build_broker(&root)?;
             cluster.up(&binary)?;
-            print_urls(&cluster);
+            print_urls(&cluster, &binary);
         }
         ClusterCommand::Status => print_status(&cluster)?,
         ClusterCommand::Kill { nodes } => {
@@ -70,7 +72,7 @@ pub fn run(command: ClusterCommand) -> Result<()> {
     Ok(())
 }
 
-fn print_urls(cluster: &Cluster) {
+fn print_urls(cluster: &Cluster, binary: &Path) {
     println!("\nA cluster of {NODES} nodes is up (user guest, password guest, from this machine only):");
     for node in cluster.spec().nodes() {
         println!(
@@ -81,7 +83,14 @@ fn print_urls(cluster: &Cluster) {
             node.log_file().display()
         );
     }
-    println!("\nSee what it can take: cargo xtask demo");
+    let node = cluster.spec().node(1);
+    println!(
+        "\nAdminister it: {} ctl --node http://{} --data-dir {} queues list",
+        binary.display(),
+        node.http,
+        node.data_dir().display()
+    );
+    println!("See what it can take: cargo xtask demo");
 }
 
 fn print_status(cluster: &Cluster) -> Result<()> {

@@ -1,0 +1,47 @@
+//! What cannot be done here, and what to do instead.
+
+use super::{Action::Refuse, Command, Extra, Scope, command};
+
+const STOP: &str =
+    "a node is one process: stop it with SIGTERM (systemctl stop, docker stop), and start it with 'quorate server'";
+const MEMBERS: &str = "the nodes of a cluster are those of cluster.nodes in the configuration of each of them";
+const RESET: &str = "stop the node and remove its data directory; take the whole cluster's definitions along with 'export_definitions' first";
+const LIMITS: &str = "it is a setting of the node: memory.high_watermark, memory.high_watermark_mb or storage.disk_free_limit_mb in its \
+                      configuration, in effect after its restart";
+const ERLANG: &str =
+    "there is no Erlang in this broker; 'status', 'report' and the metrics at /metrics tell how a node does";
+const LOGS: &str = "a node logs to its standard output, which whoever started it rotates";
+
+pub(super) const COMMANDS: &[Command] = &[
+    refused("stop", STOP),
+    refused("shutdown", STOP),
+    refused("stop_app", STOP),
+    refused("start_app", STOP),
+    refused("join_cluster", MEMBERS),
+    refused("forget_cluster_node", MEMBERS),
+    refused("rename_cluster_node", MEMBERS),
+    refused("change_cluster_node_type", MEMBERS),
+    refused("update_cluster_nodes", MEMBERS),
+    refused("force_boot", "a cluster starts as soon as a majority of its nodes runs"),
+    refused("reset", RESET),
+    refused("force_reset", RESET),
+    refused("set_vm_memory_high_watermark", LIMITS),
+    refused("set_disk_free_limit", LIMITS),
+    refused(
+        "set_log_level",
+        "it is a setting of the node: log.filter in its configuration, in effect after its restart",
+    ),
+    refused("rotate_logs", LOGS),
+    refused("eval", ERLANG),
+    refused("eval_file", ERLANG),
+    refused("exec", ERLANG),
+    refused("encode", "secrets of the configuration come as variables, such as QUORATE_DEFAULTS_PASSWORD"),
+    refused("decode", "secrets of the configuration come as variables, such as QUORATE_DEFAULTS_PASSWORD"),
+    refused("sync_queue", "queues are replicated by Raft: there are no mirrors to synchronise"),
+    refused("cancel_sync_queue", "queues are replicated by Raft: there are no mirrors to synchronise"),
+    refused("observer", ERLANG).scope(Scope::Diagnostics),
+];
+
+const fn refused(name: &'static str, instead: &'static str) -> Command {
+    command(name, &[], "", Refuse(instead)).extra(Extra::Many("argument"))
+}
