@@ -26,8 +26,13 @@ impl Channel {
             self.answer(cx, declare.no_wait, methods::DeclareOk);
             return Ok(());
         }
-        if ExchangeKind::parse(declare.type_.as_bytes()).is_none() {
-            return Err(refused(&Refusal::UnknownExchangeType(declare.type_)));
+        match ExchangeKind::parse(declare.type_.as_bytes()) {
+            None => return Err(refused(&Refusal::UnknownExchangeType(declare.type_))),
+            // It would route, but keep no history: whoever declares it relies on that.
+            Some(ExchangeKind::RecentHistory) => {
+                return Err(Failure::precondition("exchange type 'x-recent-history' is not supported yet"));
+            }
+            Some(_) => {}
         }
         refuse_default(&name)?;
         cx.shared.check(Access::Configure, Kind::Exchange, &name)?;
