@@ -20,12 +20,12 @@ const OVERHEAD_BYTES: u64 = 512 * MIB;
 /// Clients that bind at the same time.
 const BINDERS: usize = 8;
 /// Every declare and every binding is replicated and on disk when it is answered. Far more than that takes. Unit: milliseconds.
-const EACH_MS_MAX: u64 = 6;
+const EACH_MS_MAX: u64 = 25;
 /// Between two looks at whether queues are gone.
 const POLL: Duration = Duration::from_millis(200);
 
 pub(super) fn queues(field: &Field<'_>) -> Result<String> {
-    let queues = count("CONFORMANCE_QUEUES", 20_000)?;
+    let queues = count("CONFORMANCE_QUEUES", 4_000)?;
     let limit = limit(queues);
     let name = |number: u32| field.name(&format!("exclusive.{number}"));
     let mut client = field.client(1)?;
@@ -70,7 +70,7 @@ fn is_gone(field: &Field<'_>, queue: &str) -> Result<bool> {
 }
 
 pub(super) fn bindings(field: &Field<'_>) -> Result<String> {
-    let bindings = count("CONFORMANCE_BINDINGS", 100_000)?;
+    let bindings = count("CONFORMANCE_BINDINGS", 20_000)?;
     let limit = limit(bindings);
     let [exchange, queue] = ["bound", "many"].map(|name| field.name(name));
     let mut client = field.client(1)?;
