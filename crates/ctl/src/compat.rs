@@ -9,7 +9,12 @@ mod failure;
 mod format;
 mod table;
 
-use std::{ffi::OsString, path::Path, process::ExitCode};
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+};
 
 use crate::{client::Client, target::Target};
 use call::Call;
@@ -62,7 +67,7 @@ pub fn run(program: Program, arguments: &[String]) -> ExitCode {
     let done = Call::parse(program, arguments).and_then(|call| execute(&call));
     match done {
         Ok(text) => {
-            print!("{text}");
+            print(&text);
             ExitCode::SUCCESS
         }
         Err(failure) => {
@@ -79,10 +84,16 @@ fn execute(call: &Call) -> Result<String, Failure> {
     }
     let client = Client::new(&Target::from_env(call.url()), call.timeout()?);
     if let Some(banner) = format::banner(call, format, client.node()) {
-        println!("{banner}");
+        print(&format!("{banner}\n"));
     }
     let output = act::act(call, &client)?;
     Ok(format::show(&output, format, call.has_headers()))
+}
+
+/// Whoever reads may have read enough, such as `head`: that is no error.
+fn print(text: &str) {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).ok();
 }
 
 #[cfg(test)]

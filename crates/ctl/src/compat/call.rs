@@ -23,6 +23,7 @@ pub(crate) const GLOBAL: &[Opt] = &[
     Opt::value("timeout").short('t'),
     Opt::flag("longnames").short('l'),
     Opt::value("erlang-cookie"),
+    Opt::flag("help").short('h'),
 ];
 
 /// A command as it was called.
@@ -37,6 +38,10 @@ pub(crate) struct Call {
 impl Call {
     pub(crate) fn parse(program: Program, words: &[String]) -> Result<Self> {
         let Words { mut arguments, options, unknown } = split(words);
+        if options.contains_key("help") {
+            arguments.insert(0, "help".to_owned());
+            arguments.truncate(2);
+        }
         if arguments.is_empty() {
             return Err(Failure::plain(USAGE, table::overview(program)));
         }

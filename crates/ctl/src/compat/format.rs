@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     call::Call,
-    table::{Key, Shape},
+    table::{Extra, Key, Shape},
 };
 
 /// How it is printed.
@@ -37,8 +37,14 @@ pub(crate) enum Output {
 /// What is printed before the command is done.
 pub(crate) fn banner(call: &Call, format: Format, node: &str) -> Option<String> {
     let is_for_programs = matches!(format, Format::Json | Format::Csv);
-    let is_shown = !call.is_quiet() && !is_for_programs && !call.command.banner.is_empty();
-    is_shown.then(|| call.fill(call.command.banner, node))
+    // What goes to standard output as a file should be that file alone.
+    let is_piped = call.command.extra == Extra::Optional("file") && matches!(call.argument(0), "" | "-");
+    let banner = match call.command.banner_with {
+        Some((option, banner)) if call.flag(option) => banner,
+        Some(_) | None => call.command.banner,
+    };
+    let is_shown = !call.is_quiet() && !is_for_programs && !is_piped && !banner.is_empty();
+    is_shown.then(|| call.fill(banner, node))
 }
 
 /// The text, with a line's end where there is any.

@@ -27,6 +27,8 @@ pub(crate) struct Command {
     pub(crate) options: &'static [Opt],
     /// What is printed first, with what was given in braces; empty: nothing.
     pub(crate) banner: &'static str,
+    /// What is printed instead when that option was given.
+    pub(crate) banner_with: Option<(&'static str, &'static str)>,
     pub(crate) action: Action,
     /// What it comes to that something is not there: the exit code and the text.
     pub(crate) missing: Option<(u8, &'static str)>,
@@ -163,7 +165,17 @@ const fn command(
     banner: &'static str,
     action: Action,
 ) -> Command {
-    Command { name, scope: Scope::Ctl, arguments, extra: Extra::None, options: &[], banner, action, missing: None }
+    Command {
+        name,
+        scope: Scope::Ctl,
+        arguments,
+        extra: Extra::None,
+        options: &[],
+        banner,
+        banner_with: None,
+        action,
+        missing: None,
+    }
 }
 
 impl Command {
@@ -177,6 +189,10 @@ impl Command {
 
     const fn options(self, options: &'static [Opt]) -> Self {
         Command { options, ..self }
+    }
+
+    const fn banner_with(self, option: &'static str, banner: &'static str) -> Self {
+        Command { banner_with: Some((option, banner)), ..self }
     }
 
     const fn missing(self, code: u8, text: &'static str) -> Self {

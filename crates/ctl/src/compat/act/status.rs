@@ -58,7 +58,7 @@ pub(crate) fn status(context: &Context<'_>) -> Result<Output> {
     );
     section(&mut lines, "Listeners", listener_lines(&overview));
     let document = json!({
-        "pid": node["os_pid"], "os": std::env::consts::OS, "rabbitmq_version": overview["rabbitmq_version"],
+        "pid": text(&node["os_pid"]).parse::<u64>().ok(), "os": std::env::consts::OS, "rabbitmq_version": overview["rabbitmq_version"],
         "product_name": overview["product_name"], "product_version": overview["product_version"],
         "uptime": seconds(&node["uptime"]), "data_directory": node["data_dir"], "alarms": overview["alarms"],
         "memory": {"total": {"rss": node["mem_used"]}, "strategy": "rss"},

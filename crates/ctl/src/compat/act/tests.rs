@@ -156,3 +156,37 @@ fn alarms_fail_the_check() {
     let (shown, _) = run(&["check_local_alarms"], &[own, (503, alarms)]);
     assert!(shown.unwrap().ends_with("reported no local alarms\n"));
 }
+
+#[test]
+fn every_port_of_a_node_has_to_accept_connections() {
+    let open = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = open.local_addr().unwrap().port();
+    let overview = format!(r#"{{"listeners":[{{"ip_address":"0.0.0.0","port":{port},"protocol":"amqp"}}]}}"#);
+    let (shown, _) = run(&["check_port_connectivity"], &[(200, &overview)]);
+    assert!(shown.unwrap().starts_with(&format!("Successfully connected to ports {port} on node ")));
+    drop(open);
+    let (shown, _) = run(&["check_port_connectivity"], &[(200, &overview)]);
+    let (code, text) = shown.unwrap_err();
+    assert!(code == 69 && text.contains(&format!("Connection to port {port} at 127.0.0.1 failed")), "{text}");
+}
+
+#[test]
+fn a_report_for_programs_holds_numbers() {
+    let overview = r#"{"node":"node1","rabbitmq_version":"4.0.0","alarms":[],"object_totals":{"queues":2,"connections":1},
+        "listeners":[{"node":"node1","ip_address":"::","port":5672,"protocol":"amqp"}]}"#;
+    let nodes = r#"[{"name":"node1","os_pid":"12","uptime":5100,"mem_used":1000,"data_dir":"/d"}]"#;
+    let answers = [(200, overview), (200, nodes), (200, "[{}]"), (200, r#"{"status":"ok"}"#)];
+    let (node, server) = serve(&answers);
+    let target = Target { node, user: Some("u".to_owned()), password: String::new(), data_dir: "nowhere".into() };
+    let call = Call::parse(Program::Ctl, &["status".to_owned()]).unwrap();
+    let Ok(Output::Document(shown, document)) = act(&call, &Client::new(&target, TIMEOUT)) else {
+        panic!("no document")
+    };
+    server.join().unwrap();
+    assert_eq!(
+        (&document["pid"], &document["uptime"], &document["totals"]["queue_count"]),
+        (&12.into(), &5.into(), &2.into())
+    );
+    assert!(shown.contains("Interface: ::, port: 5672, protocol: amqp, purpose: AMQP 0-9-1"), "{shown}");
+    assert!(shown.contains("Alarms\n\n(none)"), "{shown}");
+}

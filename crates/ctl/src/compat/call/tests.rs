@@ -57,6 +57,13 @@ fn wrong_calls_are_refused_with_the_way_to_call() {
 }
 
 #[test]
+fn help_is_there_for_each_command() {
+    let call = parse(&["set_policy", "p", "--help"]).unwrap();
+    assert_eq!((call.command.name, call.arguments), ("help", vec!["set_policy".to_owned()]));
+    assert_eq!(parse(&["-h"]).unwrap().command.name, "help");
+}
+
+#[test]
 fn a_program_knows_its_own_commands() {
     let word = ["check_running".to_owned()];
     assert_eq!(Call::parse(Program::Ctl, &word).unwrap_err().code, USAGE);

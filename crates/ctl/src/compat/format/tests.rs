@@ -84,10 +84,18 @@ fn banners_are_for_people_who_did_not_ask_for_quiet() {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         banner(&Call::parse(Program::Ctl, &words).unwrap(), format, "n")
     };
-    assert_eq!(printed(&["list_queues"], Format::Table).unwrap(), "Listing queues for vhost / ...");
+    assert_eq!(
+        printed(&["list_queues"], Format::Table).unwrap(),
+        "Timeout: 60.0 seconds ...\nListing queues for vhost / ..."
+    );
+    assert_eq!(printed(&["export_definitions", "-"], Format::Table), None);
+    assert!(printed(&["export_definitions", "d.json"], Format::Table).unwrap().contains("\"d.json\""));
     assert_eq!(printed(&["-q", "list_queues"], Format::Table), None);
     assert_eq!(printed(&["-s", "list_queues"], Format::Table), None);
     assert_eq!(printed(&["list_queues"], Format::Json), None);
+    assert_eq!(printed(&["list_user_limits"], Format::Table).unwrap(), "Listing limits for all users ...");
+    let of_one = printed(&["list_user_limits", "--user", "u"], Format::Table).unwrap();
+    assert_eq!(of_one, "Listing limits for user \"u\" ...");
     let tags = printed(&["set_user_tags", "u", "a", "b"], Format::Table).unwrap();
     assert_eq!(tags, "Setting tags for user \"u\" to [a, b] ...");
 }

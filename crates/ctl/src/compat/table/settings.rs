@@ -107,7 +107,8 @@ pub(super) const COMMANDS: &[Command] = &[
         Run(limits::set_vhost),
     ),
     command("clear_vhost_limits", &[], "Clearing vhost \"{vhost}\" limits ...", Run(limits::clear_vhost)),
-    command("list_vhost_limits", &[], "Listing limits of vhosts ...", Run(limits::list_vhost))
+    command("list_vhost_limits", &[], "Listing limits for vhost \"{vhost}\" ...", Run(limits::list_vhost))
+        .banner_with("global", "Listing limits for all vhosts ...")
         .options(&[Opt::flag("global")])
         .scope(Scope::Both),
     command(
@@ -119,7 +120,8 @@ pub(super) const COMMANDS: &[Command] = &[
     .missing(NO_USER, "User \"{0}\" does not exist"),
     command("clear_user_limits", &["username", "limit"], "Clearing \"{1}\" limit for user \"{0}\" ...", Run(limits::clear_user))
         .missing(NO_USER, "User \"{0}\" does not exist"),
-    command("list_user_limits", &[], "Listing limits of users ...", Run(limits::list_user))
+    command("list_user_limits", &[], "Listing limits for all users ...", Run(limits::list_user))
+        .banner_with("user", "Listing limits for user \"{user}\" ...")
         .options(&[Opt::flag("global"), Opt::value("user")])
         .scope(Scope::Both),
 ];

@@ -165,10 +165,15 @@ fn is_wanted_queue(call: &Call, queue: &Value) -> bool {
 const COLUMNS: Extra = Extra::Many("column");
 
 pub(super) const COMMANDS: &[Command] = &[
-    command("list_queues", &[], "Listing queues for vhost {vhost} ...", List(&QUEUES))
-        .extra(COLUMNS)
-        .options(&[Opt::flag("online"), Opt::flag("offline")])
-        .scope(Scope::Both),
+    command(
+        "list_queues",
+        &[],
+        "Timeout: {timeout}.0 seconds ...\nListing queues for vhost {vhost} ...",
+        List(&QUEUES),
+    )
+    .extra(COLUMNS)
+    .options(&[Opt::flag("online"), Opt::flag("offline"), Opt::value("timeout").default("60")])
+    .scope(Scope::Both),
     command("list_exchanges", &[], "Listing exchanges for vhost {vhost} ...", List(&EXCHANGES))
         .extra(COLUMNS)
         .scope(Scope::Both),
