@@ -1,6 +1,6 @@
 //! The same administration in the words of `rabbitmqctl` and `rabbitmq-diagnostics`, for scripts and charts that call these.
 //!
-//! One [table](table) says what each command takes, what it prints first and what it asks of the HTTP API. What a node of this broker
+//! One table says what each command takes, what it prints first and what it asks of the HTTP API. What a node of this broker
 //! has no use for, such as Erlang's shell, is refused with the way to go instead.
 
 mod act;

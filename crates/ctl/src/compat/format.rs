@@ -128,11 +128,11 @@ fn term(value: &Value) -> String {
     }
 }
 
+/// Backslashes stay as they are, for the sake of patterns.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
-            '\\' => escaped.push_str("\\\\"),
             letter if letter.is_ascii_control() => escaped.push_str(&format!("\\{:03o}", u32::from(letter))),
             letter => escaped.push(letter),
         }
