@@ -132,6 +132,7 @@ impl Backlog {
     }
 
     /// Takes up to `most` messages from the head, as far as they are in one run; `None` when there are none.
+    #[inline]
     pub(crate) fn take<R>(&mut self, most: u64, on_piece: impl FnOnce(&Piece<'_>) -> R) -> Option<R> {
         let segment = self.segments.front()?;
         let run_count = segment.count(self.head_run)?;

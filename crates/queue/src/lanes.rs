@@ -100,6 +100,7 @@ impl Lane {
     }
 
     /// Takes messages that come one after another, in the order of position.
+    #[inline]
     fn take<R>(&mut self, most: u64, on_portion: impl FnOnce(Portion<'_>) -> R) -> Option<R> {
         let mut most = most;
         if let Some((&loose_at, _)) = self.loose.first_key_value() {

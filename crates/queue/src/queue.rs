@@ -345,18 +345,31 @@ impl Queue {
         self.consumers.insert(consumer);
     }
 
+    /// Apart from others, as each message costs only a few instructions here.
+    fn settle_range(&mut self, slot: u32, range: SeqRange, work: &mut Work<'_>) {
+        let (mut messages, mut bytes) = (0, 0);
+        self.consumers.get_mut(slot).held.release(range, |message| {
+            messages += 1;
+            bytes += u64::from(message.size);
+            work.releaser.release(message.index, 1);
+        });
+        self.unacked -= messages;
+        self.unacked_bytes -= bytes;
+        self.counters.settled += messages;
+    }
+
     fn give_up_range(&mut self, slot: u32, range: SeqRange, verdict: Verdict, work: &mut Work<'_>) {
+        if verdict == Verdict::Settle {
+            self.settle_range(slot, range, work);
+            return;
+        }
         let Queue { consumers, lanes, delayed, letters, config, counters, .. } = self;
         let (mut messages, mut bytes, mut next_due) = (0, 0, NEVER);
         consumers.get_mut(slot).held.release(range, |message| {
             messages += 1;
             bytes += u64::from(message.size);
             let failed = match verdict {
-                Verdict::Settle => {
-                    work.releaser.release(message.index, 1);
-                    return;
-                }
-                Verdict::Discard => {
+                Verdict::Settle | Verdict::Discard => {
                     bury(letters, config, &Portion::One(message), DeathReason::Rejected, work);
                     return;
                 }

@@ -76,6 +76,7 @@ impl Segment {
     }
 
     /// Part of a run.
+    #[inline]
     pub(super) fn piece(&self, run: usize, from: u32, count: u32, priority: u8) -> Piece<'_> {
         let expires_at = self.expiry(run);
         let run = &self.runs[run];
@@ -141,6 +142,7 @@ impl Segment {
         self.sizes.len()
     }
 
+    #[inline]
     fn expiry(&self, run: usize) -> Timestamp {
         self.expiries.get(run).copied().unwrap_or(NEVER)
     }

@@ -56,7 +56,11 @@ impl Consumers {
             self.leave_ring(slot);
         } else {
             let next = consumer.ring.expect("who was served is in the ring").next;
-            self.ring_mut(slot).head = next;
+            if consumer.options.priority == 0 {
+                self.usual.head = next;
+            } else {
+                self.ring_mut(slot).head = next;
+            }
         }
     }
 
