@@ -123,15 +123,14 @@ pub(crate) fn policy(policy: &Policy) -> Value {
 /// A queue as it was declared.
 pub(crate) fn queue(queue: &Queue) -> Value {
     let mut value = queue_definition(queue);
-    value["type"] = json!(queue.declared_type.as_str());
     value["exclusive"] = json!(queue.owner.is_some());
     value
 }
 
 fn queue_definition(queue: &Queue) -> Value {
     json!({
-        "name": queue.name.to_string(), "vhost": queue.vhost.to_string(), "durable": queue.durable,
-        "auto_delete": queue.auto_delete, "arguments": fields::to_json(&queue.arguments),
+        "name": queue.name.to_string(), "vhost": queue.vhost.to_string(), "type": queue.declared_type.as_str(),
+        "durable": queue.durable, "auto_delete": queue.auto_delete, "arguments": fields::to_json(&queue.arguments),
     })
 }
 

@@ -1,3 +1,5 @@
+//! What a death writes into a message.
+
 use types::{MessageRef, Timestamp};
 
 use super::*;
