@@ -167,7 +167,7 @@ async fn unknown_paths_and_methods_answer_json() {
     assert_eq!(get(&server, "/nothing").await, (404, json!({ "error": "no such path" })));
     let (status, _, body) = send(&server, "DELETE /metrics HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert_eq!(status, 405);
-    assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), json!({ "error": "only GET is supported here" }));
+    assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), json!({ "error": "this method is not supported here" }));
 }
 
 #[tokio::test]

@@ -144,7 +144,7 @@ async fn a_client_whose_publishes_take_long_to_route_does_not_hold_up_others() {
     let mut costly = Client::connect(server.address).await;
     let mut other = Client::connect(server.address).await;
     costly.declare("q").await;
-    for start in 0..20_u32 {
+    for start in 0..80_u32 {
         // All different, and each matches in very many ways.
         let routing_key = short(&format!("{}{start}.#", "#.*.".repeat(60)));
         costly.send(
@@ -154,7 +154,7 @@ async fn a_client_whose_publishes_take_long_to_route_does_not_hold_up_others() {
         costly.expect::<queue::BindOk>().await;
     }
     costly.select_confirms().await;
-    let count = 400_u64;
+    let count = 1500_u64;
     for number in 0..count {
         costly.publish_to("amq.topic", &format!("{number}{}", ".w".repeat(120)), b"");
     }
