@@ -4,7 +4,10 @@ use std::{
     fs,
     net::SocketAddr,
     process::ExitCode,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -74,14 +77,17 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let limits = alarms::Limits { disk_free_mb: config.storage.disk_free_limit_mb, memory: config.memory.limit() };
     let watch = alarms::watch(Arc::clone(&store), replication.clone(), limits, root.clone());
     telemetry::task::spawn(background.clone(), "alarms", watch);
-    let product = ProductView {
-        name: config.product.name.clone(),
-        version: config.product.version.clone(),
-        cluster: config.cluster.name.clone(),
-    };
     replication.answer_with(Arc::new(Answers { name: config.node.name.clone(), broker: Arc::clone(&broker) }));
     let process = process(&config, http.local_addr()?, peer)?;
-    let view = NodeStatus { identity, replication: replication.clone(), store: Arc::clone(&store), product, process };
+    let is_serving = Arc::new(AtomicBool::new(false));
+    let view = NodeStatus {
+        identity,
+        replication: replication.clone(),
+        store: Arc::clone(&store),
+        product: product(&config),
+        process,
+        is_serving: Arc::clone(&is_serving),
+    };
     let (view, admin) = (Arc::new(view), Arc::clone(&broker));
     let admin_token = token::read_or_make(&config.node.data_dir)?;
     let token = root.token().clone();
@@ -95,12 +101,14 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
         () = stop_signal(&root) => return Ok(exit_code(&root)),
     }
     let listener = listen(&config, &broker)?;
+    is_serving.store(true, Ordering::Relaxed);
     tracing::info!(node = config.node.name, amqp = config.listen.amqp, http = config.listen.http, "node started");
     let clients = root.child();
     let serving = listener.run(clients.clone());
     let serving = telemetry::task::spawn(TaskKind::Background, "amqp listener", serving);
     stop_signal(&root).await;
     tracing::info!("stopping");
+    is_serving.store(false, Ordering::Relaxed);
     // Leaders first, so that others serve on while this node says goodbye to its clients.
     replication.hand_over(HAND_OVER).await;
     clients.request("shutdown");
@@ -123,6 +131,11 @@ fn process(config: &Config, http: SocketAddr, peer: SocketAddr) -> anyhow::Resul
         disk_free_limit: config.storage.disk_free_limit_mb * alarms::MIB,
         listeners: vec![("amqp", amqp), ("http", http), ("clustering", peer)],
     })
+}
+
+fn product(config: &Config) -> ProductView {
+    let (name, version) = (config.product.name.clone(), config.product.version.clone());
+    ProductView { name, version, cluster: config.cluster.name.clone() }
 }
 
 fn broker_config(config: &Config, joined: &Joined) -> broker::Config {

@@ -1,6 +1,13 @@
 //! What HTTP may see of the node.
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
 
 use management::{BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProcessView, ProductView, QueueView, View};
 use queue::QueueStats;
@@ -18,6 +25,8 @@ pub(crate) struct NodeStatus {
     pub store: Arc<RocksStore>,
     pub product: ProductView,
     pub process: Process,
+    /// Whether AMQP clients can connect.
+    pub is_serving: Arc<AtomicBool>,
 }
 
 /// What does not change while the process runs.
@@ -42,6 +51,9 @@ impl NodeStatus {
 impl View for NodeStatus {
     fn readiness(&self) -> Result<(), Vec<String>> {
         let mut reasons = Vec::new();
+        if !self.is_serving.load(Ordering::Relaxed) {
+            reasons.push("clients cannot connect, or not any more".to_owned());
+        }
         if !self.replication.read().is_bootstrapped() {
             reasons.push("the cluster is not set up yet".to_owned());
         }
