@@ -18,6 +18,7 @@ use telemetry::Shutdown;
 use tokio::{
     io::Interest,
     net::TcpStream,
+    task::yield_now,
     time::{Instant, Sleep},
 };
 use tracing::{debug, info, warn};
@@ -38,6 +39,11 @@ const AFTERMATH: Duration = Duration::from_secs(60);
 /// Replies of which a client has read nothing beyond this stop it from asking more. Deliveries are held back long before.
 /// Unit: bytes.
 const UNREAD_MAX: usize = 16 * 1024 * 1024;
+/// How long a client may keep its worker thread before others have a turn. What it sends at once may take long: a publish whose
+/// key is compared with many wildcards takes milliseconds.
+const TURN: Duration = Duration::from_millis(10);
+/// Events between two looks at the clock, which are not free; a client that used up its last turn is looked at after each.
+const EVENTS_PER_LOOK: u32 = 8;
 /// A timer that is never due.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -61,6 +67,8 @@ struct Wire {
     pieces: Vec<Bytes>,
     /// Whether the socket is read.
     is_reading: bool,
+    /// Whether the connection has events that were put off, so that others have a turn. Nothing is read meanwhile.
+    is_behind: bool,
     /// Whether the client has closed its side.
     is_ended: bool,
     /// The last time that something happened.
@@ -73,6 +81,8 @@ enum Wake {
     Socket(io::Result<tokio::io::Ready>),
     Mail,
     Timer,
+    /// Others had their turn.
+    Turn,
     Shutdown,
 }
 
@@ -95,6 +105,7 @@ impl Driver {
             output: Output::default(),
             pieces: Vec::new(),
             is_reading: true,
+            is_behind: false,
             is_ended: false,
             active_at: Instant::now(),
             is_trimmed: true,
@@ -144,6 +155,7 @@ impl Wire {
                 ready = ready(stream, interest) => Wake::Socket(ready),
                 () = self.mailbox.arrived() => Wake::Mail,
                 () = timer.as_mut() => Wake::Timer,
+                () = yield_now(), if self.is_behind => Wake::Turn,
                 () = shutdown.triggered(), if !is_stopping => Wake::Shutdown,
             };
             match wake {
@@ -158,6 +170,10 @@ impl Wire {
                         return Err(io::ErrorKind::TimedOut.into());
                     }
                     self.tick();
+                }
+                Wake::Turn => {
+                    self.touch();
+                    self.act();
                 }
                 Wake::Shutdown => {
                     let text = "broker forced connection closure with reason 'shutdown'";
@@ -175,6 +191,7 @@ impl Wire {
             self.connection.handle_eof();
         }
         self.act();
+        self.act_on_rest().await;
         self.session.flush(&mut self.connection);
         let deadline = Instant::now() + AFTERMATH;
         while !self.session.is_finished() {
@@ -182,6 +199,7 @@ impl Wire {
                 return;
             }
             self.take_mail();
+            self.act_on_rest().await;
             self.session.flush(&mut self.connection);
         }
     }
@@ -224,10 +242,27 @@ impl Wire {
         }
     }
 
-    /// Has the session act on all events.
+    /// Has the session act on the events, until none is left or its turn is over.
     fn act(&mut self) {
+        let begin = Instant::now();
+        let events_per_look = if self.is_behind { 1 } else { EVENTS_PER_LOOK };
+        let mut acted = 0_u32;
         while let Some(event) = self.connection.poll_event() {
             self.session.on_event(&mut self.connection, event);
+            acted += 1;
+            if acted.is_multiple_of(events_per_look) && begin.elapsed() >= TURN {
+                self.is_behind = true;
+                return;
+            }
+        }
+        self.is_behind = false;
+    }
+
+    /// Has the session act on the events that were put off.
+    async fn act_on_rest(&mut self) {
+        while self.is_behind {
+            yield_now().await;
+            self.act();
         }
     }
 
@@ -261,6 +296,7 @@ impl Wire {
     /// Whether the socket is to be read.
     fn follow_back_pressure(&mut self) {
         let reading = !self.is_ended
+            && !self.is_behind
             && self.connection.wants_input()
             && self.session.wants_input()
             && self.connection.pending_output_bytes() < UNREAD_MAX;

@@ -11,7 +11,7 @@ use super::{
 
 /// A key of 255 bytes has at most so many words.
 const KEY_WORDS: usize = 127;
-const BINDINGS: u32 = 300;
+const BINDINGS: u32 = 1000;
 const PUBLISHES: u32 = 1000;
 /// How many different keys they have.
 const KEYS: u32 = 100;

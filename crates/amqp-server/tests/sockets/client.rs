@@ -112,6 +112,10 @@ impl Client {
         self.writer.publish(queue, body);
     }
 
+    pub(crate) fn publish_to(&mut self, exchange: &str, key: &str, body: &[u8]) {
+        self.writer.publish_to(exchange, key, body);
+    }
+
     pub(crate) async fn flush(&mut self) {
         self.writer.flush().await;
     }
@@ -149,7 +153,11 @@ impl Client {
 impl Writer {
     /// Publishes through the default exchange on channel 1.
     pub(crate) fn publish(&mut self, queue: &str, body: &[u8]) {
-        let publish = basic::Publish { routing_key: short(queue), ..Default::default() };
+        self.publish_to("", queue, body);
+    }
+
+    pub(crate) fn publish_to(&mut self, exchange: &str, key: &str, body: &[u8]) {
+        let publish = basic::Publish { exchange: short(exchange), routing_key: short(key), ..Default::default() };
         frame::encode_method(&mut self.buffer, 1, &publish);
         let size = u64::try_from(body.len()).unwrap();
         frame::encode_content_header(&mut self.buffer, 1, 60, size, &BasicProperties::default().to_bytes());
@@ -223,5 +231,6 @@ expected! {
     ChannelCloseOk => channel::CloseOk,
     ConfirmSelectOk => confirm::SelectOk,
     QueueDeclareOk => queue::DeclareOk,
+    QueueBindOk => queue::BindOk,
     BasicConsumeOk => basic::ConsumeOk,
 }

@@ -10,10 +10,13 @@ mod proxies;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use amqp_codec::methods::{basic, channel, connection, queue};
+use amqp_codec::{
+    Method,
+    methods::{basic, channel, connection, queue},
+};
 use amqp_server::{Config, Listener};
 use telemetry::{Shutdown, TaskKind};
-use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpStream, task::JoinHandle, time::timeout};
+use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpStream, task::JoinHandle, time::Instant, time::timeout};
 
 use crate::{
     client::{Client, short},
@@ -68,7 +71,7 @@ async fn messages_go_through_the_socket_and_back_with_confirms_and_acks() {
     while delivered < count || confirmed < count {
         let heard = client.hear().await;
         match heard.method {
-            amqp_codec::Method::BasicDeliver(deliver) => {
+            Method::BasicDeliver(deliver) => {
                 assert_eq!(heard.body, format!("message {delivered}").as_bytes());
                 delivered += 1;
                 if delivered % 100 == 0 {
@@ -76,7 +79,7 @@ async fn messages_go_through_the_socket_and_back_with_confirms_and_acks() {
                     client.flush().await;
                 }
             }
-            amqp_codec::Method::BasicAck(ack) => confirmed = ack.delivery_tag,
+            Method::BasicAck(ack) => confirmed = ack.delivery_tag,
             other => panic!("{other:?}"),
         }
     }
@@ -128,9 +131,45 @@ async fn a_client_that_reads_late_gets_everything() {
     client.flush().await;
     for number in 1..=count {
         let heard = client.hear().await;
-        let amqp_codec::Method::BasicDeliver(deliver) = heard.method else { panic!("{:?}", heard.method) };
+        let Method::BasicDeliver(deliver) = heard.method else { panic!("{:?}", heard.method) };
         assert_eq!((deliver.delivery_tag, heard.body.len()), (number, body.len()));
     }
+    server.stop().await;
+}
+
+/// On one thread, so that a client that keeps it keeps it from all others.
+#[tokio::test]
+async fn a_client_whose_publishes_take_long_to_route_does_not_hold_up_others() {
+    let server = Server::start(|_| {});
+    let mut costly = Client::connect(server.address).await;
+    let mut other = Client::connect(server.address).await;
+    costly.declare("q").await;
+    for start in 0..80_u32 {
+        // All different, and each matches in very many ways.
+        let routing_key = short(&format!("{}{start}.#", "#.*.".repeat(60)));
+        costly.send(
+            1,
+            &queue::Bind { queue: short("q"), exchange: short("amq.topic"), routing_key, ..Default::default() },
+        );
+        costly.expect::<queue::BindOk>().await;
+    }
+    costly.select_confirms().await;
+    let count = 1500_u64;
+    for number in 0..count {
+        costly.publish_to("amq.topic", &format!("{number}{}", ".w".repeat(120)), b"");
+    }
+    let begin = Instant::now();
+    costly.flush().await;
+    let waiting = async {
+        while !matches!(costly.hear().await.method, Method::BasicAck(ack) if ack.delivery_tag == count) {}
+        begin.elapsed()
+    };
+    let asking = async {
+        other.declare("other").await;
+        begin.elapsed()
+    };
+    let (all, answered) = timeout(PATIENCE, async { tokio::join!(waiting, asking) }).await.unwrap();
+    assert!(answered * 2 < all, "another client was answered after {answered:?} of {all:?}");
     server.stop().await;
 }
 
@@ -203,7 +242,7 @@ async fn a_client_that_hangs_up_returns_what_it_held() {
     other.send(1, &basic::Consume { queue: short("q"), ..Default::default() });
     other.expect::<basic::ConsumeOk>().await;
     let heard = other.hear().await;
-    let amqp_codec::Method::BasicDeliver(deliver) = heard.method else { panic!("{:?}", heard.method) };
+    let Method::BasicDeliver(deliver) = heard.method else { panic!("{:?}", heard.method) };
     assert!(deliver.redelivered);
     assert!(!server.fake.log().is_empty());
     server.stop().await;

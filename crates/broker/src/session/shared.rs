@@ -203,9 +203,9 @@ impl Shared {
         self.user.as_ref().map_or(ShortStr::EMPTY, |user| user.name.clone())
     }
 
-    /// Gives memory back that only a busy connection needs.
+    /// Gives memory back that only a busy connection needs. What waits for the next flush stays.
     pub(crate) fn trim(&mut self) {
         self.routes = Routes::new();
-        self.dirty = Vec::new();
+        self.dirty.shrink_to_fit();
     }
 }

@@ -158,6 +158,15 @@ impl Client {
         self.listen();
     }
 
+    /// The same, but the server takes the connection for idle before it submits what it has gathered.
+    pub(crate) fn work_trimmed(&mut self) {
+        self.connection.handle_bytes(Timestamp(1), &mut self.input);
+        self.act();
+        self.session.trim();
+        self.session.flush(&mut self.connection);
+        self.listen();
+    }
+
     /// Has the server act on its mail.
     pub(crate) fn take_mail(&mut self) {
         self.session.on_mail(&mut self.connection);

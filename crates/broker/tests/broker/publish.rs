@@ -58,6 +58,17 @@ async fn publishes_of_one_batch_are_one_command_with_one_run_per_queue() {
 }
 
 #[tokio::test]
+async fn what_was_gathered_is_submitted_though_the_connection_gave_memory_back() {
+    let (_fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    client.declare("q").await;
+    client.select_confirms().await;
+    client.batch_publish("", "q", "a");
+    client.work_trimmed();
+    assert_eq!(client.expect::<basic::Ack>().await.delivery_tag, 1);
+}
+
+#[tokio::test]
 async fn a_message_for_several_queues_of_a_group_is_written_once() {
     let (fake, broker) = Fake::start();
     let mut client = Client::connect(&broker).await;
