@@ -5,7 +5,9 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, ensure};
 use clap::{Parser, ValueEnum};
-use conformance::{adversarial, bad_input, behaviours, edges, power_loss, report::Report, rust_client, stock, suites};
+use conformance::{
+    adversarial, bad_input, behaviours, edges, minority, power_loss, report::Report, rust_client, stock, suites,
+};
 use xtask::{
     cluster::{Cluster, ClusterSpec},
     paths,
@@ -48,6 +50,8 @@ enum Part {
     Behaviours,
     /// Tests that kombu, py-amqp and lapin ship, and Celery at work
     Suites,
+    /// Two of three nodes are gone (needs --broker)
+    Minority,
     /// kill -9 of all nodes at once (needs --broker)
     PowerLoss,
 }
@@ -94,6 +98,9 @@ fn run(args: &Args) -> Result<()> {
         }
         if wanted(Part::Suites) {
             suites::run(&root, &uris, &mut report)?;
+        }
+        if wanted(Part::Minority) && args.broker.is_some() {
+            minority::run(&cluster, &mut report);
         }
         if wanted(Part::PowerLoss) && args.broker.is_some() {
             power_loss::run(&cluster, &mut report);

@@ -2,6 +2,10 @@
 //!
 //! Chunks are numbered per node incarnation and kept, in order, until they are answered. When a leader announces itself, or a link
 //! to it comes back, they are all sent again; the queue machine passes over those that it has applied (ADR 0014).
+//!
+//! Nobody waits for ever: a group that has answered nothing for a while has no majority that this node could reach, and who
+//! waits is told that the outcome is unknown. The chunks stay, since what follows them needs them, but new messages are
+//! refused until the group is heard of again ([`GroupClient::tick`]).
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -14,6 +18,13 @@ use crate::{
     api::{Answer, ChunkReplies, Sessions},
     batcher::Submission,
 };
+
+/// How often [`GroupClient::tick`] is called. Unit: milliseconds.
+pub(crate) const TICK_MS: u64 = 1000;
+/// Ticks without any answer after which those who wait are told. Beyond every bound of a failover: 15 s; a disk may stall for 10.
+const TICKS_MAX: u32 = 15;
+/// Ticks that a leader has that has just announced itself.
+const TICKS_OF_GRACE: u32 = 3;
 
 /// Takes a submission to a node, this one included. Must not block; what is lost on the way is sent again.
 pub(crate) trait Route: Send + Sync {
@@ -63,11 +74,17 @@ struct Inner {
     in_flight: VecDeque<Option<Pending>>,
     leader: Option<(NodeId, u64)>,
     gap_resent: u64,
+    /// Ticks since the last answer, while something is unanswered.
+    silent_ticks: u32,
+    /// Whether those who wait were told that the group does not answer.
+    is_given_up: bool,
 }
 
 struct Pending {
     session: SessionId,
     token: u64,
+    /// Whether the session still waits for the answer.
+    is_awaited: bool,
     chunk: Bytes,
     blob: Blob,
 }
@@ -87,12 +104,27 @@ impl GroupClient {
         sessions: Arc<dyn Sessions>,
     ) -> Self {
         let leader = group.local_node().map(|owner| (owner, 0));
-        let inner = Inner { boot, next_seq: 1, base_seq: 1, in_flight: VecDeque::new(), leader, gap_resent: 0 };
+        let inner = Inner {
+            boot,
+            next_seq: 1,
+            base_seq: 1,
+            in_flight: VecDeque::new(),
+            leader,
+            gap_resent: 0,
+            silent_ticks: 0,
+            is_given_up: false,
+        };
         GroupClient { group, node, route, sessions, inner: Mutex::new(inner) }
     }
 
     pub(crate) fn submit(&self, session: SessionId, token: u64, commands: Vec<Command>, blob: Blob) {
         let mut inner = self.inner.lock();
+        if inner.is_given_up && blob.slot_count() > 0 {
+            // Kept, they would fill the memory. Commands alone are small, and some must not be lost: that a session is over.
+            drop(inner);
+            self.sessions.replied(session, self.group, token, ChunkReplies::Unavailable);
+            return;
+        }
         let submission = self.enqueue(&mut inner, session, token, commands, blob);
         if let Some((leader, _)) = inner.leader {
             self.route.submit(leader, self.group, submission);
@@ -113,7 +145,7 @@ impl GroupClient {
         let chunk = Chunk { producer, seq, session, commands, slots: blob.slot_count() };
         let chunk = proto::chunk::encode(&chunk);
         let submission = Submission { chunk: chunk.clone(), blob: blob.clone() };
-        inner.in_flight.push_back(Some(Pending { session, token, chunk, blob }));
+        inner.in_flight.push_back(Some(Pending { session, token, is_awaited: true, chunk, blob }));
         submission
     }
 
@@ -125,6 +157,8 @@ impl GroupClient {
         }
         inner.leader = Some((node, term));
         inner.gap_resent = 0;
+        inner.is_given_up = false;
+        inner.silent_ticks = inner.silent_ticks.min(TICKS_MAX - TICKS_OF_GRACE);
         if inner.in_flight.is_empty() && inner.next_seq > 1 {
             // Idle consumers hear nothing when the group has given this node up meanwhile: an empty chunk asks.
             self.enqueue(&mut inner, SessionId { node: self.node, serial: 0 }, 0, Vec::new(), Blob::default());
@@ -142,6 +176,28 @@ impl GroupClient {
         let inner = self.inner.lock();
         if inner.leader.is_some_and(|(leader, _)| leader == node) {
             self.resend(&inner);
+        }
+    }
+
+    /// To be called each second: tells those who wait when the group has answered nothing for too long.
+    pub(crate) fn tick(&self) {
+        let told = {
+            let mut inner = self.inner.lock();
+            if inner.in_flight.is_empty() {
+                inner.silent_ticks = 0;
+                return;
+            }
+            inner.silent_ticks = inner.silent_ticks.saturating_add(1);
+            if inner.silent_ticks <= TICKS_MAX {
+                return;
+            }
+            inner.give_up()
+        };
+        if !told.is_empty() {
+            tracing::warn!(group_id = %self.group, chunks = told.len(), "group does not answer, who waits is told so");
+        }
+        for (session, token) in told {
+            self.sessions.replied(session, self.group, token, ChunkReplies::Unavailable);
         }
     }
 
@@ -163,6 +219,8 @@ impl GroupClient {
                 if answer.boot != inner.boot {
                     continue;
                 }
+                inner.silent_ticks = 0;
+                inner.is_given_up = false;
                 match answer.result {
                     AnswerResult::Applied(replies) => {
                         done.extend(inner.take(answer.seq).map(|p| (p, ChunkReplies::Applied(replies))));
@@ -185,7 +243,7 @@ impl GroupClient {
                 }
             }
         }
-        for (pending, replies) in done {
+        for (pending, replies) in done.into_iter().filter(|(pending, _)| pending.is_awaited) {
             self.sessions.replied(pending.session, self.group, pending.token, replies);
         }
         if let Some(fenced) = fenced {
@@ -196,7 +254,7 @@ impl GroupClient {
     }
 
     fn unavailable(&self, pending: Vec<Pending>) {
-        for pending in pending {
+        for pending in pending.into_iter().filter(|pending| pending.is_awaited) {
             self.sessions.replied(pending.session, self.group, pending.token, ChunkReplies::Unavailable);
         }
     }
@@ -221,12 +279,26 @@ impl Inner {
         pending
     }
 
+    /// Nobody waits any more; returns who did. What was submitted is not taken back: it may be applied yet.
+    fn give_up(&mut self) -> Vec<(SessionId, u64)> {
+        self.is_given_up = true;
+        let waiting = self.in_flight.iter_mut().flatten().filter(|pending| pending.is_awaited);
+        waiting
+            .map(|pending| {
+                pending.is_awaited = false;
+                (pending.session, pending.token)
+            })
+            .collect()
+    }
+
     /// Starts a new incarnation; returns what the old one had not answered.
     fn restart(&mut self, boot: u64) -> Vec<Pending> {
         self.boot = boot;
         self.next_seq = 1;
         self.base_seq = 1;
         self.gap_resent = 0;
+        self.silent_ticks = 0;
+        self.is_given_up = false;
         std::mem::take(&mut self.in_flight).into_iter().flatten().collect()
     }
 }

@@ -26,9 +26,19 @@ impl Channel {
             ChunkReplies::Unavailable => Fate::Unknown,
         };
         self.confirm(cx, &chunk, fate);
-        if replies == ChunkReplies::Unavailable && self.holding.contains(&chunk.group) && !self.has_failed {
+        if replies == ChunkReplies::Unavailable
+            && chunk.expected.is_none()
+            && self.holding.contains(&chunk.group)
+            && !self.has_failed
+        {
             // Deliveries will not come, and what was settled may come again: the client must know.
-            self.fail(cx, &Failure::internal("the queue is not available"), Caller::default());
+            self.fail(
+                cx,
+                &Failure::internal(
+                    "a queue of this channel does not answer: no majority of its replicas can be reached",
+                ),
+                Caller::default(),
+            );
             return;
         }
         if chunk.is_commit {

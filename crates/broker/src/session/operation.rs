@@ -145,6 +145,23 @@ impl Step {
         matches!(self, Step::Commit)
     }
 
+    /// What could not be done, for errors.
+    fn description(&self, vhost: &ShortStr) -> String {
+        let (verb, name) = match self {
+            Step::Attach { name, .. } | Step::Get { name, .. } => ("consuming from", name),
+            Step::Purge { name, .. } => ("purging", name),
+            Step::Delete(Deleting { name, .. }) => ("deleting", name),
+            Step::Declare(Declaring { name, .. })
+            | Step::Create(Declaring { name, .. }, _)
+            | Step::Inspect(Declaring { name, .. }, _)
+            | Step::Replace(Declaring { name, .. }) => ("declaring", name),
+            Step::Detach(_) => return "failed cancelling a consumer".to_owned(),
+            Step::Commit => return "failed committing a transaction".to_owned(),
+            Step::Change { .. } | Step::Unlist { .. } => return "failed changing metadata".to_owned(),
+        };
+        format!("failed {verb} queue '{name}' in vhost '{vhost}'")
+    }
+
     /// The command that this step waits for, and to whom it goes; `None` for steps that wait for something else, and for
     /// `Create`, whose command metadata has to be asked for.
     fn command(&self) -> Option<(GroupId, Command)> {
@@ -211,8 +228,10 @@ impl Channel {
 
     /// The group will not answer.
     pub(crate) fn unanswered(&mut self, cx: &mut Context<'_>) {
-        if let Some(Operation { caller, .. }) = self.operation.take() {
-            self.fail(cx, &Failure::internal("the queue is not available"), caller);
+        if let Some(Operation { caller, step }) = self.operation.take() {
+            let failed = step.description(&cx.shared.vhost);
+            let text = format!("{failed}: no majority of its replicas answered in time, try again later");
+            self.fail(cx, &Failure::internal(text), caller);
         }
     }
 

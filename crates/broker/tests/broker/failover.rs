@@ -78,7 +78,9 @@ async fn a_group_that_gives_up_ends_who_waits_for_it() {
     fake.hold();
     client.send(1, consume("q", "c"));
     fake.fail_held();
-    client.expect_connection_error(ReplyCode::InternalError, "the queue is not available").await;
+    let text =
+        "failed consuming from queue 'q' in vhost '/': no majority of its replicas answered in time, try again later";
+    client.expect_connection_error(ReplyCode::InternalError, text).await;
 }
 
 #[tokio::test]
@@ -106,7 +108,8 @@ async fn a_consumer_whose_group_gives_up_on_its_acks_is_told() {
     fake.hold();
     client.ack(1, false);
     fake.fail_held();
-    client.expect_connection_error(ReplyCode::InternalError, "the queue is not available").await;
+    let text = "a queue of this channel does not answer: no majority of its replicas can be reached";
+    client.expect_connection_error(ReplyCode::InternalError, text).await;
 }
 
 #[tokio::test]

@@ -262,7 +262,6 @@ fn a_fenced_node_ends_its_sessions_and_numbers_anew() {
         Answered { boot: BOOT, seq: 2, result: AnswerResult::Fenced },
         Answered { boot: BOOT, seq: 3, result: AnswerResult::Fenced },
     ]);
-    let unavailable = |token| Told::Replied(token, ChunkReplies::Unavailable);
     assert_eq!(bench.told(), [unavailable(2), unavailable(3), Told::Lost]);
     bench.submit(4..=5);
     let sent = std::mem::take(&mut *bench.ends.sent.lock());
@@ -293,12 +292,88 @@ fn a_duplicate_is_known_to_be_applied_though_its_answer_is_lost() {
     assert_eq!(bench.told(), [Told::Replied(1, ChunkReplies::AppliedUnanswered)]);
 }
 
+impl Bench {
+    fn ticks(&self, count: u32) {
+        (0..count).for_each(|_| self.client.tick());
+    }
+
+    /// Submits a message.
+    fn publish(&self, token: u64) {
+        let mut blob = BlobBuilder::default();
+        blob.push(&RecordParts { exchange: b"", routing_key: b"", properties: b"", body: &[] });
+        self.client.submit(SESSION, token, vec![Command::Tick], blob.finish());
+    }
+}
+
+fn unavailable(token: u64) -> Told {
+    Told::Replied(token, ChunkReplies::Unavailable)
+}
+
+#[test]
+fn who_waits_is_told_once_that_a_group_does_not_answer_and_the_chunks_stay() {
+    let bench = Bench::led_by(2);
+    bench.submit(1..=2);
+    bench.ticks(TICKS_MAX);
+    assert_eq!(bench.told(), []);
+    bench.ticks(1);
+    assert_eq!(bench.told(), [unavailable(1), unavailable(2)]);
+    bench.ticks(1);
+    assert_eq!(bench.told(), []);
+    bench.sent();
+    bench.client.leader(NodeId(3), 2);
+    assert_eq!(bench.sent(), to(3, 1..=2), "what comes later needs them");
+    (1..=2).for_each(|seq| bench.answer(seq, done()));
+    assert_eq!(bench.told(), [], "it was told already");
+}
+
+#[test]
+fn a_group_that_answers_now_and_then_is_waited_for() {
+    let bench = Bench::led_by(2);
+    bench.submit(1..=3);
+    bench.ticks(TICKS_MAX);
+    bench.answer(1, done());
+    bench.ticks(TICKS_MAX);
+    assert_eq!(bench.told(), [replied(1)]);
+}
+
+#[test]
+fn idle_time_does_not_count() {
+    let bench = Bench::led_by(2);
+    bench.submit(1..=1);
+    bench.answer(1, done());
+    bench.told();
+    bench.ticks(10 * TICKS_MAX);
+    bench.submit(2..=2);
+    bench.ticks(TICKS_MAX);
+    assert_eq!(bench.told(), []);
+}
+
+#[test]
+fn a_group_that_does_not_answer_is_given_no_more_messages_until_it_has_a_leader_again() {
+    let bench = Bench::led_by(2);
+    bench.publish(1);
+    bench.ticks(TICKS_MAX + 1);
+    assert_eq!(bench.told(), [unavailable(1)]);
+    bench.sent();
+    bench.publish(2);
+    assert_eq!((bench.told(), bench.sent()), (vec![unavailable(2)], vec![]));
+    bench.submit(3..=3);
+    assert_eq!((bench.told(), bench.sent()), (vec![], vec![(2, 2)]), "commands alone may be needed later");
+    bench.client.leader(NodeId(3), 2);
+    bench.sent();
+    bench.publish(4);
+    assert_eq!((bench.told(), bench.sent()), (vec![], vec![(3, 3)]));
+    bench.ticks(TICKS_OF_GRACE);
+    assert_eq!(bench.told(), [], "the new leader has some time");
+    bench.ticks(1);
+    assert_eq!(bench.told(), [unavailable(3), unavailable(4)]);
+}
+
 #[test]
 fn what_a_lost_memory_group_has_not_answered_is_unavailable() {
     let bench = Bench::led_by(2);
     bench.submit(1..=2);
     bench.client.lost(BOOT + 7);
-    let unavailable = |token| Told::Replied(token, ChunkReplies::Unavailable);
     assert_eq!(bench.told(), [unavailable(1), unavailable(2)]);
     bench.sent();
     bench.client.leader(NodeId(3), 2);

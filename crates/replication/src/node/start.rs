@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     sync::{Arc, OnceLock, atomic::AtomicU64},
+    time::Duration,
 };
 
 use parking_lot::{Mutex, RwLock};
@@ -16,7 +17,7 @@ use crate::{
     api::{MetadataObserver, Sessions},
     ask::Asking,
     batcher::Batcher,
-    client::Route,
+    client::{self, Route},
     deadlines::{Deadlines, Ticker},
     effects::{Blobs, EffectQueue, Effects, StoredBlobs},
     entry_cache::EntryCache,
@@ -60,6 +61,8 @@ impl Replication {
             let group = GroupId(shard);
             inner.open_shard(&context, group).await.map_err(|source| StartError::Group { group, source })?;
         }
+        let ticking = until(Arc::clone(&inner).tick_clients(), context.shutdown.clone());
+        telemetry::task::spawn(TaskKind::Critical(context.shutdown.clone()), "ticks of group clients", ticking);
         let events: Arc<dyn LinkEvents> = inner.clone();
         // The door opens last: what peers say once must find somebody.
         *joined.door.local.write() = Some(inner.peers.local().clone());
@@ -101,6 +104,15 @@ impl Inner {
             leaders: Mutex::default(),
             peer_boots: Mutex::default(),
             forwarded: AtomicU64::new(0),
+        }
+    }
+
+    /// Has the clients of all groups see how long nothing was answered.
+    async fn tick_clients(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(Duration::from_millis(client::TICK_MS)).await;
+            let clients: Vec<_> = self.clients.read().values().cloned().collect();
+            clients.iter().for_each(|client| client.tick());
         }
     }
 
