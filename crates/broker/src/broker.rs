@@ -9,7 +9,7 @@ use metadata::{ConnectionId, Event, Machine};
 use parking_lot::Mutex;
 use queue::{Cancelled, Command, QueueEnded};
 use replication::{
-    AlarmKind, ChunkReplies, DeadLetterBatch, Groups, Metadata, MetadataObserver, SessionDelivery, Sessions,
+    AlarmKind, ChunkReplies, Counts, DeadLetterBatch, Groups, Metadata, MetadataObserver, SessionDelivery, Sessions,
     queue_config,
 };
 use tracing::{debug, info, warn};
@@ -52,6 +52,7 @@ pub struct Broker {
 struct Replication {
     groups: Arc<dyn Groups>,
     metadata: Arc<dyn Metadata>,
+    counts: Arc<dyn Counts>,
 }
 
 impl std::fmt::Debug for Broker {
@@ -81,9 +82,10 @@ impl Broker {
         })
     }
 
-    /// Gives the broker its groups and its metadata, before the first connection. A second call changes nothing.
-    pub fn attach(&self, groups: Arc<dyn Groups>, metadata: Arc<dyn Metadata>) {
-        let is_first = self.replication.set(Replication { groups, metadata }).is_ok();
+    /// Gives the broker its groups, its metadata and what is counted over all nodes, before the first connection. A second call
+    /// changes nothing.
+    pub fn attach(&self, groups: Arc<dyn Groups>, metadata: Arc<dyn Metadata>, counts: Arc<dyn Counts>) {
+        let is_first = self.replication.set(Replication { groups, metadata, counts }).is_ok();
         debug_assert!(is_first, "a broker is attached once");
         let machine = self.metadata().read();
         self.firehose.follow(&machine);
@@ -143,6 +145,10 @@ impl Broker {
         &*self.replication().metadata
     }
 
+    pub(crate) fn counts(&self) -> &dyn Counts {
+        &*self.replication().counts
+    }
+
     pub(crate) fn registry(&self) -> &Registry {
         &self.registry
     }
@@ -178,7 +184,9 @@ impl Broker {
 
     /// The connection is over.
     pub(crate) fn disconnect(&self, connection: ConnectionId) {
-        self.registry.disconnect(connection.serial);
+        if let Some(member) = self.registry.disconnect(connection.serial) {
+            self.uncount(&member);
+        }
         metrics::connection_closed();
     }
 

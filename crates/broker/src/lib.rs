@@ -31,6 +31,7 @@ mod registry;
 mod reply_to;
 mod session;
 mod tables;
+mod usage;
 
 pub use admin::{AdminError, NewQueue};
 pub use broker::Broker;

@@ -199,9 +199,9 @@ impl Registry {
         }
     }
 
-    /// A connection is over.
-    pub(crate) fn disconnect(&self, serial: u64) {
-        self.connections.write().remove(&serial);
+    /// A connection is over; what was known of it.
+    pub(crate) fn disconnect(&self, serial: u64) -> Option<Member> {
+        self.connections.write().remove(&serial)
     }
 
     /// Gives a mail to every connection.
@@ -230,17 +230,14 @@ impl Registry {
         }
     }
 
-    /// How many connections are meant.
-    pub(crate) fn count(&self, is_meant: impl Fn(&Member) -> bool) -> u64 {
-        let count = self.connections.read().values().filter(|member| is_meant(member)).count();
-        u64::try_from(count).unwrap_or(u64::MAX)
+    /// How many connections there are.
+    pub(crate) fn count(&self) -> u64 {
+        u64::try_from(self.connection_count()).unwrap_or(u64::MAX)
     }
 
-    /// How many channels the connections have that are meant.
-    pub(crate) fn count_channels(&self, is_meant: impl Fn(&Member) -> bool) -> u64 {
-        let connections = self.connections.read();
-        let meant = connections.values().filter(|member| is_meant(member));
-        meant.map(|member| member.channels.load(Ordering::Relaxed)).sum()
+    /// How many channels the connections have.
+    pub(crate) fn count_channels(&self) -> u64 {
+        self.connections.read().values().map(|member| member.channels.load(Ordering::Relaxed)).sum()
     }
 
     /// How many connections there are.

@@ -245,7 +245,7 @@ impl ConnectionSession {
             conn.hard_error(failure.code, &failure.text, 0, 0);
             return;
         }
-        self.shared.broker.registry().channel_opened(self.shared.id.serial);
+        self.shared.broker.channel_opened(self.shared.id, &self.shared.user_name());
         let session = self.shared.broker.registry().open(Arc::clone(&self.shared.mailbox), number);
         self.channels.insert(number, Channel::new(number, session));
         self.shared.tell_channel_created(number);
@@ -254,7 +254,7 @@ impl ConnectionSession {
 
     fn close_channel(&mut self, number: u16) {
         let Some(mut channel) = self.channels.remove(&number) else { return };
-        self.shared.broker.registry().channel_closed(self.shared.id.serial);
+        self.shared.broker.channel_closed(self.shared.id, &self.shared.user_name());
         self.shared.tell_channel_closed(number);
         channel.hang_up();
         if channel.is_idle() {

@@ -15,7 +15,7 @@ use anyhow::Context;
 use auth::LoopbackUsers;
 use broker::Broker;
 use management::ProductView;
-use replication::{Founder, Groups, Joined, Metadata, MetadataObserver, Replication, Sessions, Timers};
+use replication::{Counts, Founder, Groups, Joined, Metadata, MetadataObserver, Replication, Sessions, Timers};
 use storage::{LogStore, RocksStore};
 use telemetry::{Cause, Shutdown, task::TaskKind};
 use tokio::{
@@ -69,7 +69,8 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let replication = Replication::start(joined, sessions, observer).await?;
     let groups: Arc<dyn Groups> = Arc::new(replication.clone());
     let metadata: Arc<dyn Metadata> = Arc::new(replication.clone());
-    broker.attach(groups, metadata);
+    let counts: Arc<dyn Counts> = Arc::new(replication.clone());
+    broker.attach(groups, metadata, counts);
 
     let background = TaskKind::Critical(root.clone());
     let setup = bootstrap::run(replication.clone(), config.defaults.clone(), root.clone());

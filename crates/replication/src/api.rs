@@ -176,6 +176,16 @@ pub enum AskError {
     Refused(String),
 }
 
+/// Counts by name over the whole cluster: each node adds up its own, and soon hears of those of the others. A node that cannot be
+/// reached counts nothing.
+pub trait Counts: Send + Sync + 'static {
+    /// Adds to this node's count under a name; what others know follows within a fraction of a second.
+    fn add(&self, name: &[u8], by: i64);
+
+    /// What all nodes that are there count under a name.
+    fn total(&self, name: &[u8]) -> u64;
+}
+
 /// Changes metadata.
 pub trait Metadata: Send + Sync + 'static {
     /// Proposes a command and waits until it is committed, applied here, and (bounded) applied on all live nodes.

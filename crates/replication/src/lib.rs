@@ -10,6 +10,7 @@ mod batcher;
 mod client;
 pub mod clock;
 mod config;
+mod counts;
 mod deadlines;
 mod effects;
 mod entry_cache;
@@ -33,8 +34,8 @@ mod supervisor;
 mod transport;
 
 pub use api::{
-    ASK_BYTES_MAX, AlarmKind, Answer, AskError, BoxFuture, ChunkReplies, DeadLetterBatch, DeliveredRecord, Groups,
-    Metadata, MetadataObserver, MetadataUnavailable, PeerAnswer, PeerAsk, SessionDelivery, Sessions,
+    ASK_BYTES_MAX, AlarmKind, Answer, AskError, BoxFuture, ChunkReplies, Counts, DeadLetterBatch, DeliveredRecord,
+    Groups, Metadata, MetadataObserver, MetadataUnavailable, PeerAnswer, PeerAsk, SessionDelivery, Sessions,
 };
 pub use config::{Config, Founder, Timers};
 pub use founding::{FoundingError, Identity};

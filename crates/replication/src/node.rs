@@ -23,9 +23,10 @@ pub use self::join::{Joined, StartError};
 use self::{routes::Routes, start::voters};
 use crate::{
     alarms::Alarms,
-    api::{AlarmKind, AskError, BoxFuture, Groups, Metadata, MetadataUnavailable, PeerAnswer, PeerAsk, Sessions},
+    api::{self, AlarmKind, AskError, BoxFuture, Groups, Metadata, MetadataUnavailable, PeerAnswer, PeerAsk, Sessions},
     ask::Asking,
     client::{GroupClient, Route},
+    counts::Counts,
     effects::EffectQueue,
     founding::Identity,
     group::Group,
@@ -53,6 +54,7 @@ struct Inner {
     asked: Arc<Asked>,
     liveness: Arc<Liveness>,
     alarms: Alarms,
+    counts: Arc<Counts>,
     asking: Arc<Asking>,
     routes: Arc<Routes>,
     sessions: Arc<dyn Sessions>,
@@ -204,6 +206,16 @@ impl Metadata for Replication {
 
     fn read(&self) -> parking_lot::RwLockReadGuard<'_, metadata::Machine> {
         self.0.meta.read()
+    }
+}
+
+impl api::Counts for Replication {
+    fn add(&self, name: &[u8], by: i64) {
+        self.0.counts.add(name, by);
+    }
+
+    fn total(&self, name: &[u8]) -> u64 {
+        self.0.counts.total(name)
     }
 }
 

@@ -52,7 +52,7 @@ def limited(function):
     return TimeoutError(f"no answer in {LIMIT_S} s at {os.path.basename(where.filename)}:{where.lineno}: {where.line}")
 
 
-def run(arguments, text, function, kind, http):
+def run(arguments, text, function, kind, http, _alone):
     if http and not arguments.http:
         say(f"skipped - {text}: the HTTP API's address was not given")
         return True
@@ -83,7 +83,8 @@ def main():
         print("\n".join(b[0] for b in wanted))
         return
     with ThreadPoolExecutor(WORKERS) as pool:
-        results = list(pool.map(lambda b: run(arguments, *b), wanted))
+        results = list(pool.map(lambda b: run(arguments, *b), [b for b in wanted if not b[-1]]))
+    results += [run(arguments, *b) for b in wanted if b[-1]]
     sys.stdout.flush()
     # Without waiting for those that still wait.
     os._exit(0 if all(results) else 1)

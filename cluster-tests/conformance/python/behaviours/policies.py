@@ -1,23 +1,8 @@
 """Policies, set through the HTTP API of one node, at work on all."""
 
-import base64
-import json
 import re
-import urllib.error
-import urllib.request
 
 from .support import *
-
-
-def call(t, method, path, body=None):
-    request = urllib.request.Request(f"http://{t.https[0]}/api/{path}", method=method)
-    request.add_header("Authorization", "Basic " + base64.b64encode(b"guest:guest").decode())
-    request.add_header("Content-Type", "application/json")
-    try:
-        with urllib.request.urlopen(request, json.dumps(body).encode() if body is not None else None, timeout=DEADLINE_S) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read()
 
 
 def policy(t, definition, pattern=None, apply_to="queues", priority=0, suffix="policy", kind="policies"):
@@ -25,8 +10,7 @@ def policy(t, definition, pattern=None, apply_to="queues", priority=0, suffix="p
     path = f"{kind}/%2F/{t.name(suffix)}"
     body = {"pattern": pattern or f"^{re.escape(t.prefix)}\\.", "definition": definition, "priority": priority, "apply-to": apply_to}
     t.cleanups.append(lambda: call(t, "DELETE", path))
-    status, answer = call(t, "PUT", path, body)
-    check(status in (201, 204), f"PUT {path}: {status} {answer[:200]}")
+    put(t, path, body)
 
 
 def unset(t, suffix="policy", kind="policies"):

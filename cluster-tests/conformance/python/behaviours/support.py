@@ -1,11 +1,15 @@
 """What a behaviour's test is written with: its own names, connections to chosen nodes, waits with a deadline."""
 
+import base64
 import itertools
+import json
 import time
+import urllib.error
+import urllib.request
 import uuid
 
 import pika
-from pika.exceptions import ChannelClosedByBroker, ConnectionClosedByBroker, NackError, UnroutableError
+from pika.exceptions import AMQPConnectionError, ChannelClosedByBroker, ConnectionClosedByBroker, NackError, UnroutableError
 
 DEADLINE_S = 8
 # How long nothing may come before it counts as not coming.
@@ -22,20 +26,23 @@ BEHAVIOURS = []
 NUMBERS = itertools.count(1)
 
 
-def behaviour(text, kinds=ONE_CONSUMER, http=False):
-    """Registers a function as the test of the behaviour that the text says; it runs once for each kind of queue."""
+def behaviour(text, kinds=ONE_CONSUMER, http=False, alone=False):
+    """Registers a function as the test of the behaviour that the text says; it runs once for each kind of queue.
+
+    What runs alone does so after all others: the whole cluster notices it.
+    """
 
     def register(function):
         for kind in kinds:
-            BEHAVIOURS.append((f"{text} [{kind}]" if len(kinds) > 1 else text, function, kind, http))
+            BEHAVIOURS.append((f"{text} [{kind}]" if len(kinds) > 1 else text, function, kind, http, alone))
         return function
 
     return register
 
 
-def once(text, kind=REPLICATED, http=False):
+def once(text, kind=REPLICATED, http=False, alone=False):
     """A behaviour to which the kind of queue does not matter."""
-    return behaviour(text, (kind,), http)
+    return behaviour(text, (kind,), http, alone)
 
 
 class Skip(Exception):
@@ -50,6 +57,24 @@ def expect(actual, expected, what):
 def check(condition, what):
     if not condition:
         raise AssertionError(what)
+
+
+def call(t, method, path, body=None, node=1):
+    """Asks the HTTP API of a node: status and body of the answer."""
+    request = urllib.request.Request(f"http://{t.https[(node - 1) % len(t.https)]}/api/{path}", method=method)
+    request.add_header("Authorization", "Basic " + base64.b64encode(b"guest:guest").decode())
+    request.add_header("Content-Type", "application/json")
+    try:
+        with urllib.request.urlopen(request, json.dumps(body).encode() if body is not None else None, timeout=DEADLINE_S) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def put(t, path, body, node=1):
+    """PUT, which must be taken."""
+    status, answer = call(t, "PUT", path, body, node)
+    check(status in (200, 201, 204), f"PUT {path}: {status} {answer[:200]}")
 
 
 class Case:
@@ -230,12 +255,15 @@ class Case:
 
     # The end
 
-    def close(self):
-        for cleanup in reversed(self.cleanups):
-            cleanup()
+    def hang_up(self):
         for connection in self.connections:
             if connection.is_open:
                 connection.close()
+
+    def close(self):
+        for cleanup in reversed(self.cleanups):
+            cleanup()
+        self.hang_up()
         if self.queues and self.kind != EXCLUSIVE or self.exchanges:
             connection = pika.BlockingConnection(pika.URLParameters(self.uris[0]))
             for delete, names in (("exchange_delete", self.exchanges), ("queue_delete", self.queues)):

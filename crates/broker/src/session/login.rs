@@ -65,7 +65,7 @@ impl Shared {
             Ok(()) => {
                 self.vhost = vhost.compact();
                 self.is_open = true;
-                self.broker.registry().opened(self.id.serial, &self.user_name(), &self.vhost);
+                self.broker.opened(self.id, &self.user_name(), &self.vhost);
                 conn.open_ok();
                 self.tell_connection_created();
             }

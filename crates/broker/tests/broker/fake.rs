@@ -12,7 +12,7 @@ use metadata::{Bootstrap, HashAlgorithm, Machine as MetadataMachine, PasswordHas
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use queue::{At, Chunk, ChunkResult, Command, Outcome, Producer, Reply, SlotRange};
 use replication::{
-    Answer, BoxFuture, ChunkReplies, DeadLetterBatch, DeliveredRecord, Groups, Metadata, MetadataObserver,
+    Answer, BoxFuture, ChunkReplies, Counts, DeadLetterBatch, DeliveredRecord, Groups, Metadata, MetadataObserver,
     MetadataUnavailable, SessionDelivery, Sessions,
 };
 use types::{Blob, GroupId, MessageRef, NodeId, SessionId, ShortStr, Timestamp};
@@ -56,6 +56,7 @@ pub(crate) struct Fake {
     state: Mutex<State>,
     metadata: RwLock<MetadataMachine>,
     broker: OnceLock<Weak<Broker>>,
+    counts: Mutex<BTreeMap<Vec<u8>, u64>>,
 }
 
 impl Fake {
@@ -69,13 +70,14 @@ impl Fake {
             state: Mutex::default(),
             metadata: RwLock::new(MetadataMachine::default()),
             broker: OnceLock::new(),
+            counts: Mutex::default(),
         });
         let mut config = Config::new(NODE, 1, 1000);
         configure(&mut config);
         let broker = Broker::new(config);
         fake.broker.set(Arc::downgrade(&broker)).unwrap();
         let (groups, metadata): (Arc<dyn Groups>, Arc<dyn Metadata>) = (fake.clone(), fake.clone());
-        broker.attach(groups, metadata);
+        broker.attach(groups, metadata, fake.clone());
         fake.change(metadata::Command::Bootstrap(Bootstrap {
             vhost: ShortStr::from_static("/"),
             user: ShortStr::from_static("guest"),
@@ -90,6 +92,16 @@ impl Fake {
         let (reply, events) = machine.apply(&command, Timestamp(1));
         self.broker().changed(&machine, &events);
         reply
+    }
+
+    /// Another node has so many more under a name.
+    pub(crate) fn count_elsewhere(&self, name: &[u8], by: i64) {
+        self.add(name, by);
+    }
+
+    /// Whether nothing is counted.
+    pub(crate) fn counts_nothing(&self) -> bool {
+        self.counts.lock().values().all(|count| *count == 0)
     }
 
     /// From now on no majority answers, or it does again.
@@ -287,6 +299,18 @@ impl Groups for Fake {
 
     fn is_node_up(&self, node: NodeId) -> bool {
         node == NODE
+    }
+}
+
+impl Counts for Fake {
+    fn add(&self, name: &[u8], by: i64) {
+        let mut counts = self.counts.lock();
+        let count = counts.entry(name.to_owned()).or_default();
+        *count = count.checked_add_signed(by).expect("what is taken away was added");
+    }
+
+    fn total(&self, name: &[u8]) -> u64 {
+        self.counts.lock().get(name).copied().unwrap_or(0)
     }
 }
 

@@ -84,6 +84,40 @@ async fn a_user_has_as_many_channels_as_it_may() {
 }
 
 #[tokio::test]
+async fn what_other_nodes_have_counts_towards_the_limits_of_vhosts_and_users() {
+    let (fake, broker) = Fake::start();
+    limit_vhost(&fake, 1);
+    fake.count_elsewhere(b"v/", 1);
+    expect_refused(&broker, "access to vhost '/' refused for user 'guest': connection limit (1) is reached").await;
+    fake.count_elsewhere(b"v/", -1);
+    limit_user(&fake, UserLimit::MaxConnections, 1);
+    fake.count_elsewhere(b"uguest", 1);
+    expect_refused(&broker, "connection refused for user 'guest': user connection limit (1) is reached").await;
+    fake.count_elsewhere(b"uguest", -1);
+    limit_user(&fake, UserLimit::MaxChannels, 2);
+    fake.count_elsewhere(b"cguest", 1);
+    let mut client = Client::connect(&broker).await;
+    client.send(2, channel::Open {});
+    let text = "number of channels opened for user 'guest' has reached the maximum allowed user limit of (2)";
+    client.expect_connection_error(ReplyCode::NotAllowed, text).await;
+}
+
+#[tokio::test]
+async fn nothing_is_counted_of_connections_that_are_over() {
+    let (fake, broker) = Fake::start();
+    let mut closing = Client::connect(&broker).await;
+    closing.open_channel(2).await;
+    closing.send(2, channel::Close::default());
+    closing.expect::<channel::CloseOk>().await;
+    closing.send(0, connection::Close::default());
+    closing.expect::<connection::CloseOk>().await;
+    let broken = Client::connect(&broker).await;
+    assert!(!fake.counts_nothing());
+    drop((closing, broken));
+    assert!(fake.counts_nothing());
+}
+
+#[tokio::test]
 async fn the_node_has_as_many_channels_as_it_may() {
     let (_fake, broker) = Fake::start_with(|config| config.channels_max = Some(1));
     let mut client = Client::connect(&broker).await;

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use parking_lot::RwLock;
-use proto::generated::peer::{Alarms, FoundReply, FoundRequest, Message};
+use proto::generated::peer::{Alarms, Counts, FoundReply, FoundRequest, Message};
 use types::{GroupId, NodeId};
 
 use super::Inner;
@@ -54,6 +54,12 @@ impl Node for Door {
     fn alarms(&self, from: NodeId, alarms: Alarms) {
         if let Some(inner) = self.inner.get() {
             inner.alarms.heard(from, alarms);
+        }
+    }
+
+    fn counts(&self, from: NodeId, counts: Counts) {
+        if let Some(inner) = self.inner.get() {
+            inner.counts.heard(from, counts);
         }
     }
 

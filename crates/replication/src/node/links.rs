@@ -86,7 +86,10 @@ impl LinkEvents for Inner {
                 self.link_up(peer, boot);
                 self.alarms.peers_changed();
             }
-            LinkKind::Control => self.alarms.link_up(peer),
+            LinkKind::Control => {
+                self.alarms.link_up(peer);
+                self.counts.link_up(peer);
+            }
             LinkKind::Raft => {}
         }
     }

@@ -18,6 +18,7 @@ use crate::{
     ask::Asking,
     batcher::Batcher,
     client::{self, Route},
+    counts::Counts,
     deadlines::{Deadlines, Ticker},
     effects::{Blobs, EffectQueue, Effects, StoredBlobs},
     entry_cache::EntryCache,
@@ -56,6 +57,9 @@ impl Replication {
             shutdown: joined.shutdown.clone(),
         };
         inner.start_local(&context);
+        let counts = Arc::clone(&inner.counts);
+        let telling = until(async move { counts.run().await }, context.shutdown.clone());
+        telemetry::task::spawn(TaskKind::Critical(context.shutdown.clone()), "counts", telling);
         inner.open_meta(&context).await.map_err(|source| StartError::Group { group: GroupId::META, source })?;
         for shard in 1..=joined.identity.shards {
             let group = GroupId(shard);
@@ -87,6 +91,7 @@ impl Inner {
         let alarms = Alarms::new(node, Arc::clone(&peers), Arc::clone(&liveness), Arc::clone(&sessions));
         Inner {
             alarms,
+            counts: Arc::new(Counts::new(node, Arc::clone(&peers), Arc::clone(&liveness))),
             asking: Arc::new(Asking::new(Arc::clone(&peers), Arc::clone(&liveness))),
             identity,
             boot: joined.boot,

@@ -80,6 +80,8 @@ pub(crate) trait Node: Send + Sync + 'static {
     fn forwarded(&self, from: NodeId, message: Message);
     /// A peer tells which of its alarms stand.
     fn alarms(&self, from: NodeId, alarms: p::Alarms);
+    /// A peer tells what it counts.
+    fn counts(&self, from: NodeId, counts: p::Counts);
     fn ask(&self, from: NodeId, question: Bytes) -> BoxFuture<Result<Bytes, AskError>>;
     /// A peer's incarnation dialled in.
     fn seen(&self, peer: NodeId, boot: u64);
@@ -280,6 +282,7 @@ impl Incoming {
             Some(Kind::Vote(vote)) => self.vote(vote),
             Some(Kind::Transfer(transfer)) => self.transfer(transfer),
             Some(Kind::Alarms(alarms)) => self.node.alarms(self.peer, alarms),
+            Some(Kind::Counts(counts)) => self.node.counts(self.peer, counts),
             _ => tracing::debug!(peer = %self.peer, "message of an unknown kind passed over"),
         }
     }

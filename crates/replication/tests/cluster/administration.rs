@@ -6,12 +6,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use replication::{ASK_BYTES_MAX, AlarmKind, AskError, BoxFuture, PeerAnswer, PeerAsk};
+use replication::{ASK_BYTES_MAX, AlarmKind, AskError, BoxFuture, Counts, PeerAnswer, PeerAsk};
 use types::NodeId;
 
 use crate::{
     cluster::{Cluster, Node, TIMERS},
-    recorder::DEADLINE,
+    recorder::{DEADLINE, until},
 };
 
 /// Waits until a node was told last that these stand.
@@ -39,6 +39,28 @@ fn all_nodes_know_the_alarms_of_all_that_are_there() {
     cluster.nodes().for_each(|node| wait_for_alarms(node, &both[1..]));
     cluster.node(1).replication.set_local_alarm(AlarmKind::Disk, false);
     cluster.nodes().for_each(|node| wait_for_alarms(node, &[]));
+}
+
+/// Waits until a node knows that so much is counted.
+fn wait_for_count(node: &Node, count: u64) {
+    until(&format!("node {} counts {count}", node.id), || node.replication.total(b"name") == count);
+}
+
+#[test]
+fn all_nodes_know_what_is_counted_on_all_that_are_there() {
+    let mut cluster = Cluster::in_memory();
+    cluster.settle();
+    for (at, count) in [(0, 3), (1, 2), (2, 1)] {
+        cluster.node(at).replication.add(b"name", count);
+    }
+    cluster.nodes().for_each(|node| wait_for_count(node, 6));
+    cluster.node(1).replication.add(b"name", -2);
+    cluster.nodes().for_each(|node| wait_for_count(node, 4));
+    cluster.kill(0);
+    cluster.nodes().for_each(|node| wait_for_count(node, 1));
+    cluster.revive(0, TIMERS);
+    cluster.node(0).replication.add(b"name", 5);
+    cluster.nodes().for_each(|node| wait_for_count(node, 6));
 }
 
 /// Says who answers whom what; but too much when it is asked for much, and nothing when it is asked to be silent.
@@ -86,12 +108,12 @@ fn a_node_asks_all_nodes_and_is_told_when_one_does_not_answer() {
     assert_eq!(ask(asking, NodeId(99), "", DEADLINE), Err(AskError::NoSuchNode));
     cluster.kill(1);
     let asking = cluster.node(0);
-    crate::recorder::until("it is known to be gone", || !asking.replication.is_live(other));
+    until("it is known to be gone", || !asking.replication.is_live(other));
     assert_eq!(ask(asking, other, "", DEADLINE), Err(AskError::Down));
     cluster.revive(1, TIMERS);
     let (asking, back) = (cluster.node(0), cluster.node(1));
     back.replication.answer_with(Arc::new(Echo(back.id)));
-    crate::recorder::until("it is back", || asking.replication.is_live(other));
+    until("it is back", || asking.replication.is_live(other));
     let answer = ask(asking, other, "again", DEADLINE);
     assert_eq!(answer, Ok(Bytes::from(format!("{other} to {}: 5", asking.id))));
 }
