@@ -88,6 +88,7 @@ impl Broker {
             durable,
             auto_delete,
             exclusive: false,
+            default_type: self.config().default_queue_type,
             arguments,
             connection: ConnectionId { node: self.config().node, serial: 0 },
             home: self.config().home(),

@@ -1,7 +1,7 @@
 //! Settings of the broker.
 
 use auth::LoopbackUsers;
-use metadata::Home;
+use metadata::{Home, QueueType};
 use types::{NodeId, ShortStr};
 
 /// Settings of the broker; those of the protocol itself are in [`amqp_connection::Config`].
@@ -31,6 +31,8 @@ pub struct Config {
     pub consumers_per_channel_max: usize,
     /// How long a consumer may hold a message where neither it nor its queue says so; `None`: for ever. Unit: milliseconds.
     pub consumer_timeout_ms: Option<u64>,
+    /// The type of queues whose vhost has no default; see [`metadata::Vhost::default_queue_type`].
+    pub default_queue_type: Option<QueueType>,
 }
 
 impl Config {
@@ -48,6 +50,7 @@ impl Config {
             channels_max: None,
             consumers_per_channel_max: 0,
             consumer_timeout_ms: None,
+            default_queue_type: None,
         }
     }
 

@@ -211,6 +211,8 @@ pub struct DeclareQueue {
     pub auto_delete: bool,
     /// Only `connection` may use it, and it goes with that connection. Never durable, whatever was asked.
     pub exclusive: bool,
+    /// The type by default where its vhost has none: a setting of the proposer.
+    pub default_type: Option<QueueType>,
     /// As the client gave them.
     pub arguments: FieldTable,
     /// Who asks.

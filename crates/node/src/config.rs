@@ -8,6 +8,7 @@ use std::{
 
 use amqp_server::IpNet;
 use anyhow::{Context, bail};
+use metadata::QueueType;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
@@ -138,6 +139,8 @@ pub(crate) struct DefaultsSection {
     pub vhost: String,
     pub user: String,
     pub password: String,
+    /// Not only at the start: the type of queues whose vhost has no default. Empty: none.
+    pub queue_type: String,
     /// Not only at the start: users that may log in from this machine only.
     pub loopback_users: Vec<String>,
 }
@@ -232,7 +235,19 @@ impl Default for LimitsSection {
 impl Default for DefaultsSection {
     fn default() -> Self {
         let guest = || "guest".to_owned();
-        DefaultsSection { vhost: "/".to_owned(), user: guest(), password: guest(), loopback_users: vec![guest()] }
+        DefaultsSection { vhost: "/".to_owned(), user: guest(), password: guest(), queue_type: String::new(), loopback_users: vec![guest()] }
+    }
+}
+
+impl DefaultsSection {
+    /// The default queue type, if there is one.
+    pub(crate) fn queue_type(&self) -> anyhow::Result<Option<QueueType>> {
+        if self.queue_type.is_empty() {
+            return Ok(None);
+        }
+        let known = QueueType::parse(self.queue_type.as_bytes());
+        let known = known.with_context(|| format!("defaults.queue_type: there is no type '{}'", self.queue_type))?;
+        Ok(Some(known))
     }
 }
 
@@ -284,6 +299,7 @@ impl Config {
 
     fn check(&self) -> anyhow::Result<()> {
         self.proxy_protocol.networks()?;
+        self.defaults.queue_type()?;
         if self.limits.message_bytes_max > MESSAGE_BYTES_MAX {
             bail!("limits.message_bytes_max is at most {MESSAGE_BYTES_MAX}, larger messages do not fit between nodes");
         }

@@ -20,7 +20,7 @@ const fn key(name: &'static str, help: &'static str) -> Key {
 }
 
 /// All keys, in the order of the reference.
-pub(crate) const KEYS: [Key; 34] = [
+pub(crate) const KEYS: [Key; 35] = [
     key("node.name", "This node's name in the cluster"),
     key("node.data_dir", "Where the node keeps its data"),
     key("listen.amqp", "Where AMQP clients connect, host:port"),
@@ -50,6 +50,7 @@ pub(crate) const KEYS: [Key; 34] = [
     key("defaults.vhost", "The first virtual host of a new cluster"),
     key("defaults.user", "The first user of a new cluster"),
     key("defaults.password", "The first user's password"),
+    key("defaults.queue_type", "Type of queues in virtual hosts without a default queue type: classic or quorum; the same on all nodes"),
     key("defaults.loopback_users", "Users that may log in from this machine only, with commas between"),
     key("log.filter", "What is logged: a level, or a filter such as info,replication=debug"),
     key("log.json", "Whether log lines are JSON"),

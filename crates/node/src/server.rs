@@ -63,7 +63,7 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
         () = stop_signal(&root) => return Ok(ExitCode::SUCCESS),
     };
     let identity = joined.identity().clone();
-    let broker = Broker::new(broker_config(&config, &joined));
+    let broker = Broker::new(broker_config(&config, &joined)?);
     let sessions: Arc<dyn Sessions> = broker.clone();
     let observer: Arc<dyn MetadataObserver> = broker.clone();
     let replication = Replication::start(joined, sessions, observer).await?;
@@ -139,7 +139,7 @@ fn product(config: &Config) -> ProductView {
     ProductView { name, version, cluster: config.cluster.name.clone() }
 }
 
-fn broker_config(config: &Config, joined: &Joined) -> broker::Config {
+fn broker_config(config: &Config, joined: &Joined) -> anyhow::Result<broker::Config> {
     let mut settings = broker::Config::new(joined.identity().node, joined.boot(), joined.first_session_serial());
     let users = config.defaults.loopback_users.iter();
     settings.loopback_users = LoopbackUsers(users.map(|name| ShortStr::truncated(name)).collect());
@@ -149,7 +149,8 @@ fn broker_config(config: &Config, joined: &Joined) -> broker::Config {
     settings.channels_max = limit(config.limits.channels_per_node_max);
     settings.consumers_per_channel_max = config.limits.consumers_per_channel_max;
     settings.consumer_timeout_ms = (config.limits.consumer_timeout_ms > 0).then_some(config.limits.consumer_timeout_ms);
-    settings
+    settings.default_queue_type = config.defaults.queue_type()?;
+    Ok(settings)
 }
 
 fn exit_code(root: &Shutdown) -> ExitCode {

@@ -43,6 +43,7 @@ impl Channel {
             durable: declare.durable,
             auto_delete: declare.auto_delete,
             exclusive: declare.exclusive,
+            default_type: cx.shared.broker.config().default_queue_type,
             arguments: declare.arguments,
             connection: cx.shared.id,
             home: cx.shared.broker.config().home(),

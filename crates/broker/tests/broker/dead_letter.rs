@@ -25,6 +25,7 @@ fn declare(fake: &Arc<Fake>, name: &str, arguments: &[(&str, &str)]) -> QueueId 
     let reply = fake.change(metadata::Command::DeclareQueue(DeclareQueue {
         vhost: short("/"),
         name: short(name),
+        default_type: None,
         server_named: false,
         durable: true,
         auto_delete: false,

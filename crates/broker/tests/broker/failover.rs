@@ -143,6 +143,7 @@ fn declare_in_memory_of(fake: &Fake, home: Home) -> (QueueId, GroupId) {
     let declared = fake.change(metadata::Command::DeclareQueue(DeclareQueue {
         vhost: short("/"),
         name: short("q"),
+        default_type: None,
         server_named: false,
         durable: false,
         auto_delete: false,

@@ -23,15 +23,19 @@ const FAILURES_SHOWN_MAX: usize = 20;
 
 pub(crate) async fn export_all(State(app): State<App>, caller: Caller) -> Outcome {
     caller.administrates()?;
-    let product = app.view.product();
-    found(&definitions::export(&app.broker.read_metadata(), None, (&product.name, &product.version)))
+    found(&export(&app, None))
 }
 
 pub(crate) async fn export_vhost(State(app): State<App>, caller: Caller, Path(vhost): Path<String>) -> Outcome {
     caller.administrates()?;
     caller.enters(&app, &vhost)?;
+    found(&export(&app, Some(&vhost)))
+}
+
+fn export(app: &App, only: Option<&str>) -> Value {
     let product = app.view.product();
-    found(&definitions::export(&app.broker.read_metadata(), Some(&vhost), (&product.name, &product.version)))
+    let default = app.broker.config().default_queue_type;
+    definitions::export(&app.broker.read_metadata(), only, (&product.name, &product.version), default)
 }
 
 pub(crate) async fn import_all(

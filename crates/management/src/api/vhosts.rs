@@ -29,13 +29,13 @@ pub(crate) struct Body {
 pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Outcome {
     let machine = app.broker.read_metadata();
     let vhosts = machine.vhosts().filter(|vhost| caller.sees(&machine, vhost.name.as_bytes()));
-    found(&vhosts.map(|vhost| view(&machine, vhost)).collect::<Vec<_>>())
+    found(&vhosts.map(|vhost| view(&app, &machine, vhost)).collect::<Vec<_>>())
 }
 
 pub(crate) async fn one(State(app): State<App>, caller: Caller, Path(vhost): Path<String>) -> Outcome {
     caller.enters(&app, &vhost)?;
     let machine = app.broker.read_metadata();
-    found_or_not(machine.vhost(vhost.as_bytes()).map(|vhost| view(&machine, vhost)))
+    found_or_not(machine.vhost(vhost.as_bytes()).map(|vhost| view(&app, &machine, vhost)))
 }
 
 pub(crate) async fn put(
@@ -83,8 +83,8 @@ pub(crate) fn tags(value: &Value) -> Result<Vec<ShortStr>, Failure> {
     }
 }
 
-fn view(machine: &Machine, vhost: &Vhost) -> Value {
-    let mut view = definitions::vhost(vhost);
+fn view(app: &App, machine: &Machine, vhost: &Vhost) -> Value {
+    let mut view = definitions::vhost(vhost, app.broker.config().default_queue_type);
     view["queues"] = json!(machine.queue_count(vhost.name.as_bytes()));
     view["cluster_state"] = json!({});
     view

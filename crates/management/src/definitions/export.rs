@@ -2,16 +2,21 @@
 
 use auth::Algorithm;
 use metadata::{
-    BindingRef, Destination, Exchange, HashAlgorithm, Machine, PasswordHash, Policy, Queue, User, UserLimit, Vhost,
-    VhostLimit,
+    BindingRef, Destination, Exchange, HashAlgorithm, Machine, PasswordHash, Policy, Queue, QueueType, User, UserLimit,
+    Vhost, VhostLimit,
 };
 use serde_json::{Map, Value, json};
 use types::ShortStr;
 
 use crate::fields;
 
-/// All definitions, or those of one vhost.
-pub(crate) fn export(machine: &Machine, only: Option<&str>, product: (&str, &str)) -> Value {
+/// All definitions, or those of one vhost. `default` is the type of queues in vhosts without a default of their own.
+pub(crate) fn export(
+    machine: &Machine,
+    only: Option<&str>,
+    product: (&str, &str),
+    default: Option<QueueType>,
+) -> Value {
     let vhosts: Vec<&Vhost> = machine.vhosts().filter(|vhost| only.is_none_or(|name| vhost.name == name)).collect();
     let mut document = Map::new();
     let mut put = |key: &str, value: Value| drop(document.insert(key.to_owned(), value));
@@ -20,7 +25,7 @@ pub(crate) fn export(machine: &Machine, only: Option<&str>, product: (&str, &str
     if only.is_none() {
         put("rabbitmq_definition_format", json!("cluster"));
         put("users", machine.users().map(user).collect());
-        put("vhosts", vhosts.iter().map(|one| vhost(one)).collect());
+        put("vhosts", vhosts.iter().map(|one| vhost(one, default)).collect());
         put(
             "permissions",
             machine
@@ -96,15 +101,15 @@ fn hash(password: Option<&PasswordHash>) -> (String, &'static str) {
     (password.map(|hash| auth::encode_hash(&hash.salted)).unwrap_or_default(), algorithm.as_str())
 }
 
-/// A vhost.
-pub(crate) fn vhost(vhost: &Vhost) -> Value {
+/// A vhost. As in RabbitMQ it shows the type that its queues get, whether it is its own or the one of all vhosts.
+pub(crate) fn vhost(vhost: &Vhost, default: Option<QueueType>) -> Value {
     let tags: Vec<String> = vhost.tags.iter().map(ShortStr::to_string).collect();
     let mut metadata = json!({"description": vhost.description, "tags": tags});
     let mut whole = json!({
         "name": vhost.name.to_string(), "description": vhost.description, "tags": tags, "tracing": vhost.tracing,
         "protected_from_deletion": vhost.protected,
     });
-    if let Some(default) = vhost.default_queue_type {
+    if let Some(default) = vhost.default_queue_type.or(default) {
         metadata["default_queue_type"] = json!(default.as_str());
         whole["default_queue_type"] = json!(default.as_str());
     }

@@ -40,7 +40,7 @@ fn imported(document: &Value) -> Machine {
 }
 
 fn exported(machine: &Machine) -> Value {
-    export(machine, None, ("Quorate", "1"))
+    export(machine, None, ("Quorate", "1"), None)
 }
 
 /// A list of the document, each item only with the keys that were in the original.

@@ -74,9 +74,9 @@ fn is_durable(c: &DeclareQueue) -> bool {
     c.durable && !c.exclusive
 }
 
-/// The vhost's default queue type, for queues that it is for.
+/// The vhost's default queue type, or else the proposer's, for queues that it is for.
 fn default_type(vhost: &Vhost, c: &DeclareQueue) -> Option<QueueType> {
-    vhost.default_queue_type.filter(|_| c.durable && !c.exclusive && !c.auto_delete)
+    vhost.default_queue_type.or(c.default_type).filter(|_| c.durable && !c.exclusive && !c.auto_delete)
 }
 
 /// The arguments, with the default queue type where none is given.

@@ -167,8 +167,10 @@ fn declare_exchange() -> impl Strategy<Value = DeclareExchange> {
 fn declare_queue() -> impl Strategy<Value = DeclareQueue> {
     let group = select(vec![GroupId(1), GroupId(2), GroupId::local(NodeId(1))]);
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-    (vhost_name(), queue_name(), flags, arguments(), connection(), home(), group).prop_map(
-        |(vhost, name, (server_named, durable, auto_delete, exclusive), arguments, connection, home, group)| {
+    let default_type = option::of(select(vec![QueueType::Classic, QueueType::Quorum]));
+    (vhost_name(), queue_name(), (flags, default_type), arguments(), connection(), home(), group).prop_map(
+        |(vhost, name, (flags, default_type), arguments, connection, home, group)| {
+            let (server_named, durable, auto_delete, exclusive) = flags;
             DeclareQueue {
                 vhost,
                 name,
@@ -176,6 +178,7 @@ fn declare_queue() -> impl Strategy<Value = DeclareQueue> {
                 durable,
                 auto_delete,
                 exclusive,
+                default_type,
                 arguments,
                 connection,
                 home,

@@ -134,6 +134,29 @@ fn the_vhosts_default_type_fills_in_where_it_can_apply() {
 }
 
 #[test]
+fn the_proposers_default_type_counts_where_the_vhost_has_none() {
+    let mut world = World::new();
+    let by_default = |name, default_type| DeclareQueue { default_type, ..queue(name) };
+    let plain = world.declare(by_default("plain", Some(QueueType::Quorum)));
+    assert_eq!(world.machine.queue_by_id(plain).unwrap().declared_type, QueueType::Quorum);
+    assert_eq!(world.machine.queue_by_id(plain).unwrap().arguments, table(&[("x-queue-type", text("quorum"))]));
+    assert_eq!(world.declare(by_default("plain", Some(QueueType::Quorum))), plain, "absent is the default");
+    let refusal = world.refused(Command::DeclareQueue(by_default("plain", Some(QueueType::Classic))));
+    assert_eq!(
+        refusal.reply_text(),
+        "inequivalent arg 'x-queue-type' for queue 'plain' in vhost '/': received none but current is the value 'quorum' \
+         of type 'longstr'"
+    );
+    let vhost = PutVhost { vhost: VHOST, default_queue_type: Some(QueueType::Classic), ..PutVhost::default() };
+    world.apply(Command::PutVhost(vhost));
+    let other = world.declare(by_default("other", Some(QueueType::Quorum)));
+    assert_eq!(world.machine.queue_by_id(other).unwrap().declared_type, QueueType::Classic);
+    let transient = DeclareQueue { durable: false, ..by_default("transient", Some(QueueType::Quorum)) };
+    let transient = world.declare(transient);
+    assert_eq!(world.machine.queue_by_id(transient).unwrap().declared_type, QueueType::Classic);
+}
+
+#[test]
 fn deleting_a_queue_takes_its_bindings_along() {
     let mut world = World::new();
     let id = world.declare(queue("q"));

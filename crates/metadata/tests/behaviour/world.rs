@@ -40,6 +40,7 @@ pub(crate) fn queue(name: &'static str) -> DeclareQueue {
     DeclareQueue {
         vhost: VHOST,
         name: s(name),
+        default_type: None,
         server_named: false,
         durable: true,
         auto_delete: false,

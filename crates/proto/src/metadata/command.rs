@@ -117,6 +117,7 @@ fn declare_queue_to_wire(c: &DeclareQueue) -> wire::DeclareQueue {
         connection: Some(connection_to_wire(c.connection)),
         home: Some(home_to_wire(c.home)),
         group: c.group.0,
+        default_type: queue_type_to_wire(c.default_type),
     }
 }
 
@@ -245,6 +246,7 @@ fn declare_queue(c: wire::DeclareQueue) -> Option<DeclareQueue> {
         connection: connection_from_wire(c.connection?),
         home: home_from_wire(c.home?),
         group: GroupId(c.group),
+        default_type: queue_type_from_wire(c.default_type)?,
     })
 }
 

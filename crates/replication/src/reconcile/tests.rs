@@ -41,6 +41,7 @@ impl World {
         let declare = DeclareQueue {
             vhost: name("/"),
             name: name(queue),
+            default_type: None,
             server_named: false,
             durable: true,
             auto_delete,

@@ -59,6 +59,7 @@ fn declare(node: &Node, group: GroupId) -> QueueId {
     let declare = DeclareQueue {
         vhost: name("/"),
         name: name("q"),
+        default_type: None,
         server_named: false,
         durable: true,
         auto_delete: false,
