@@ -41,12 +41,12 @@ pub struct NewQueue {
 }
 
 impl Broker {
-    /// Changes metadata.
+    /// Changes metadata. A virtual host that comes into being so starts with what the settings give it.
     ///
     /// # Errors
     /// When it is refused, or no majority answers.
     pub async fn change(&self, command: metadata::Command) -> Result<MetadataReply, AdminError> {
-        match self.metadata().propose(command).await {
+        match self.metadata().propose(self.config().vhost_templates.fill_in(command)).await {
             Ok(MetadataReply::Refused(refusal)) => {
                 Err(AdminError::Refused { code: refusal.reply_code(), text: refusal.reply_text() })
             }

@@ -4,6 +4,8 @@ use auth::LoopbackUsers;
 use metadata::{Home, QueueType};
 use types::{NodeId, ShortStr};
 
+use crate::vhost_templates::VhostTemplates;
+
 /// Settings of the broker; those of the protocol itself are in [`amqp_connection::Config`].
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -33,6 +35,8 @@ pub struct Config {
     pub consumer_timeout_ms: Option<u64>,
     /// The type of queues whose vhost has no default; see [`metadata::Vhost::default_queue_type`].
     pub default_queue_type: Option<QueueType>,
+    /// What new virtual hosts start with.
+    pub vhost_templates: VhostTemplates,
 }
 
 impl Config {
@@ -51,6 +55,7 @@ impl Config {
             consumers_per_channel_max: 0,
             consumer_timeout_ms: None,
             default_queue_type: None,
+            vhost_templates: VhostTemplates::default(),
         }
     }
 

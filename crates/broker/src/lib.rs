@@ -32,9 +32,11 @@ mod reply_to;
 mod session;
 mod tables;
 mod usage;
+mod vhost_templates;
 
 pub use admin::{AdminError, NewQueue};
 pub use broker::Broker;
 pub use config::Config;
 pub use mailbox::Mailbox;
 pub use session::ConnectionSession;
+pub use vhost_templates::VhostTemplates;

@@ -18,9 +18,20 @@ mod routes;
 mod server;
 mod view;
 
+use serde_json::Value;
+use types::FieldTable;
+
 pub use api::import;
 pub use clients::clients;
 pub use metrics_exporter_prometheus::PrometheusHandle;
 pub use prometheus::{InstallError, install_recorder};
 pub use server::{Error, serve};
 pub use view::{BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProcessView, ProductView, QueueView, View};
+
+/// A table as JSON writes it in definitions.
+///
+/// # Errors
+/// When no table can hold it; the text says why.
+pub fn field_table(value: &Value) -> Result<FieldTable, String> {
+    fields::from_json(value).map_err(|error| error.to_string())
+}

@@ -4,7 +4,7 @@
 
 use types::{FieldTable, GroupId, QueueId, ShortStr};
 
-use crate::{ConnectionId, Home, PasswordHash, Permissions, QueueType};
+use crate::{ConnectionId, Home, PasswordHash, Permissions, QueueType, VhostLimits};
 
 mod administration;
 
@@ -90,7 +90,7 @@ pub enum Command {
 }
 
 /// See [`Command::Bootstrap`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Bootstrap {
     /// The first vhost (`/`).
     pub vhost: ShortStr,
@@ -98,10 +98,12 @@ pub struct Bootstrap {
     pub user: ShortStr,
     /// The user's password.
     pub password: PasswordHash,
+    /// What the vhost starts with.
+    pub defaults: VhostDefaults,
 }
 
 /// See [`Command::PutVhost`]. `None` keeps what is there, or takes the default.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutVhost {
     /// Its name.
     pub vhost: ShortStr,
@@ -115,6 +117,17 @@ pub struct PutVhost {
     pub tracing: Option<bool>,
     /// See [`Vhost::protected`](crate::Vhost::protected).
     pub protected: Option<bool>,
+    /// What it starts with; nothing when it is there already.
+    pub defaults: VhostDefaults,
+}
+
+/// What operators give every new vhost: settings of the proposer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VhostDefaults {
+    /// Its limits.
+    pub limits: VhostLimits,
+    /// Its operator policies, whichever vhost they name. Those that are not right are left out.
+    pub operator_policies: Vec<PutPolicy>,
 }
 
 /// See [`Command::PutUser`].

@@ -36,6 +36,7 @@ pub use command::{
     Bind, Bootstrap, ClearPermissions, ClearTopicPermissions, Command, DeclareExchange, DeclareQueue, DeleteExchange,
     DeleteParameter, DeletePolicy, NodeGone, PutGlobalParameter, PutParameter, PutPolicy, PutUser, PutVhost,
     SetPassword, SetPermissions, SetTags, SetTopicPermissions, SetUserLimit, SetVhostLimit, Target, Unbind,
+    VhostDefaults,
 };
 pub use effective::{
     DeadLetterStrategy, DelayedRetry, DelayedRetryKind, ExchangeSettings, LeaderLocator, Overflow, QueueSettings,

@@ -1,5 +1,7 @@
 //! Settings of a node: defaults, then the TOML file, then `QUORATE_*` variables, then flags.
 
+mod vhosts;
+
 use std::{
     fs,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
@@ -8,12 +10,14 @@ use std::{
 
 use amqp_server::IpNet;
 use anyhow::{Context, bail};
+use broker::VhostTemplates;
 use metadata::QueueType;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use crate::{
     alarms::MemoryLimit,
+    config::vhosts::{DefaultLimitsSection, DefaultPoliciesSection},
     keys::{self, Flags},
 };
 
@@ -29,6 +33,8 @@ pub(crate) struct Config {
     pub limits: LimitsSection,
     pub proxy_protocol: ProxyProtocolSection,
     pub defaults: DefaultsSection,
+    pub default_limits: DefaultLimitsSection,
+    pub default_policies: DefaultPoliciesSection,
     pub log: LogSection,
     pub product: ProductSection,
 }
@@ -297,9 +303,15 @@ impl Config {
         }
     }
 
+    /// What new virtual hosts start with.
+    pub(crate) fn vhost_templates(&self) -> anyhow::Result<VhostTemplates> {
+        vhosts::templates(&self.default_limits, &self.default_policies)
+    }
+
     fn check(&self) -> anyhow::Result<()> {
         self.proxy_protocol.networks()?;
         self.defaults.queue_type()?;
+        self.vhost_templates()?;
         if self.limits.message_bytes_max > MESSAGE_BYTES_MAX {
             bail!("limits.message_bytes_max is at most {MESSAGE_BYTES_MAX}, larger messages do not fit between nodes");
         }

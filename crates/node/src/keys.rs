@@ -20,7 +20,7 @@ const fn key(name: &'static str, help: &'static str) -> Key {
 }
 
 /// All keys, in the order of the reference.
-pub(crate) const KEYS: [Key; 35] = [
+pub(crate) const KEYS: [Key; 37] = [
     key("node.name", "This node's name in the cluster"),
     key("node.data_dir", "Where the node keeps its data"),
     key("listen.amqp", "Where AMQP clients connect, host:port"),
@@ -52,11 +52,16 @@ pub(crate) const KEYS: [Key; 35] = [
     key("defaults.password", "The first user's password"),
     key("defaults.queue_type", "Type of queues in virtual hosts without a default queue type: classic or quorum; the same on all nodes"),
     key("defaults.loopback_users", "Users that may log in from this machine only, with commas between"),
+    key("default_limits.vhosts", "Limits of new virtual hosts by the pattern of their names; as a TOML list"),
+    key("default_policies.operator", "Operator policies of new virtual hosts by the pattern of their names; as a TOML list"),
     key("log.filter", "What is logged: a level, or a filter such as info,replication=debug"),
     key("log.json", "Whether log lines are JSON"),
     key("product.name", "The product that clients are told, since some branch on it"),
     key("product.version", "The version that clients are told"),
 ];
+
+/// Keys whose values are lists of tables, given as TOML.
+const TABLES: [&str; 2] = ["default_limits.vhosts", "default_policies.operator"];
 
 /// Flags of older habit that are shorter.
 const SHORT: [(&str, &str); 6] = [
@@ -150,9 +155,15 @@ fn parse(name: &str, default: &Value, text: &str) -> anyhow::Result<Value> {
         Value::Float(_) => Value::Float(text.parse().context("it has to be a number")?),
         Value::Boolean(_) => Value::Boolean(text.parse().context("it has to be true or false")?),
         Value::Array(_) if name == "cluster.nodes" => Value::Array(items().map(node).collect::<Result<_, _>>()?),
+        Value::Array(_) if TABLES.contains(&name) => toml_list(text)?,
         Value::Array(_) => Value::Array(items().map(|item| Value::String(item.to_owned())).collect()),
         Value::Datetime(_) | Value::Table(_) => bail!("it can be set in the file only"),
     })
+}
+
+fn toml_list(text: &str) -> anyhow::Result<Value> {
+    let table: Table = toml::from_str(&format!("list = {text}")).context("it has to be a list as TOML writes it")?;
+    table.get("list").filter(|value| value.is_array()).cloned().context("it has to be a list")
 }
 
 fn node(text: &str) -> anyhow::Result<Value> {
@@ -206,12 +217,14 @@ mod tests {
             ("memory.high_watermark", "0.5".to_owned()),
             ("cluster.nodes", "a=h1:1, b=h2:2".to_owned()),
             ("log.json", "true".to_owned()),
+            ("default_limits.vhosts", "[{pattern = \"^a\", max_queues = 5}]".to_owned()),
         ];
         lay_over(&mut table, &defaults(), &given).unwrap();
         assert_eq!(table["limits"]["frame_max"], Value::Integer(4096));
         assert_eq!(table["memory"]["high_watermark"], Value::Float(0.5));
         assert_eq!(table["cluster"]["nodes"][1]["peer"], Value::String("h2:2".to_owned()));
         assert_eq!(table["log"]["json"], Value::Boolean(true));
+        assert_eq!(table["default_limits"]["vhosts"][0]["max_queues"], Value::Integer(5));
     }
 
     #[test]

@@ -73,7 +73,8 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
     broker.attach(groups, metadata, counts);
 
     let background = TaskKind::Critical(root.clone());
-    let setup = bootstrap::run(replication.clone(), config.defaults.clone(), root.clone());
+    let first_vhost = config.vhost_templates()?.of(&ShortStr::truncated(&config.defaults.vhost));
+    let setup = bootstrap::run(replication.clone(), config.defaults.clone(), first_vhost, root.clone());
     telemetry::task::spawn(TaskKind::Background, "bootstrap", setup);
     let limits = alarms::Limits { disk_free_mb: config.storage.disk_free_limit_mb, memory: config.memory.limit() };
     let watch = alarms::watch(Arc::clone(&store), replication.clone(), limits, root.clone());
@@ -150,6 +151,7 @@ fn broker_config(config: &Config, joined: &Joined) -> anyhow::Result<broker::Con
     settings.consumers_per_channel_max = config.limits.consumers_per_channel_max;
     settings.consumer_timeout_ms = (config.limits.consumer_timeout_ms > 0).then_some(config.limits.consumer_timeout_ms);
     settings.default_queue_type = config.defaults.queue_type()?;
+    settings.vhost_templates = config.vhost_templates()?;
     Ok(settings)
 }
 

@@ -142,6 +142,7 @@ fn large_snapshots_come_in_pieces_and_need_all_of_them() {
             algorithm: metadata::HashAlgorithm::Sha256,
             salted: Bytes::from_static(b"12345678"),
         },
+        defaults: metadata::VhostDefaults::default(),
     };
     machine.apply(&Command::Bootstrap(bootstrap), Timestamp(1));
     for number in 0..3_000 {

@@ -8,7 +8,7 @@ use std::{
 
 use broker::{Broker, Config};
 use bytes::Bytes;
-use metadata::{Bootstrap, HashAlgorithm, Machine as MetadataMachine, PasswordHash};
+use metadata::{Bootstrap, HashAlgorithm, Machine as MetadataMachine, PasswordHash, VhostDefaults};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use queue::{At, Chunk, ChunkResult, Command, Outcome, Producer, Reply, SlotRange};
 use replication::{
@@ -82,6 +82,7 @@ impl Fake {
             vhost: ShortStr::from_static("/"),
             user: ShortStr::from_static("guest"),
             password: password("guest"),
+            defaults: VhostDefaults::default(),
         }));
         (fake, broker)
     }

@@ -4,7 +4,7 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use metadata::{Command, Machine, PutVhost, QueueType, Vhost};
+use metadata::{Command, Machine, PutVhost, QueueType, Vhost, VhostDefaults};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use types::ShortStr;
@@ -58,6 +58,7 @@ pub(crate) async fn put(
         default_queue_type,
         tracing: body.tracing,
         protected: body.protected_from_deletion,
+        defaults: VhostDefaults::default(),
     };
     answer_put(&app.broker.change(Command::PutVhost(put)).await?)
 }

@@ -4,7 +4,7 @@ use auth::Algorithm;
 use metadata::{
     Bind, ClusterLimit, Command, ConnectionId, DeclareExchange, HashAlgorithm, PasswordHash, Permissions,
     PutGlobalParameter, PutParameter, PutPolicy, PutUser, PutVhost, QueueType, SetPermissions, SetTopicPermissions,
-    SetUserLimit, SetVhostLimit, Target, TopicPermissions, UserLimit, VhostLimit,
+    SetUserLimit, SetVhostLimit, Target, TopicPermissions, UserLimit, VhostDefaults, VhostLimit,
 };
 use serde_json::{Map, Value};
 use types::{FieldTable, ShortStr};
@@ -207,6 +207,7 @@ fn vhost(item: &Item<'_>, steps: &mut Vec<Planned>) -> Result<()> {
         default_queue_type,
         tracing: item.flag("tracing")?,
         protected: item.flag("protected_from_deletion")?,
+        defaults: VhostDefaults::default(),
     };
     change(steps, format!("vhost '{name}'"), Command::PutVhost(put));
     for limits in item.fields.get("limits").and_then(Value::as_array).into_iter().flatten() {

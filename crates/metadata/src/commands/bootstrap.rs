@@ -12,7 +12,8 @@ pub(crate) fn apply(machine: &mut Machine, c: &Bootstrap, now: Timestamp, events
     if machine.vhost(c.vhost.as_bytes()).is_none() {
         let vhost = c.vhost.clone();
         let description = Some("Default virtual host".to_owned());
-        put_vhost::create(machine, &PutVhost { vhost, description, ..PutVhost::default() }, now, events);
+        let defaults = c.defaults.clone();
+        put_vhost::create(machine, &PutVhost { vhost, description, defaults, ..PutVhost::default() }, now, events);
     }
     if machine.user(c.user.as_bytes()).is_none() {
         let user = User {

@@ -16,6 +16,13 @@ pub(crate) fn apply(machine: &mut Machine, c: &PutPolicy, events: &mut Vec<Event
     Ok(Reply::Done(change))
 }
 
+impl PutPolicy {
+    /// All that is wrong with the policy itself, as it would be refused. Whether its vhost is there is not looked at.
+    pub fn problems(&self) -> Vec<String> {
+        check(self).err().unwrap_or_default()
+    }
+}
+
 /// The policy as it is kept, or all that is wrong with it, in the order in which RabbitMQ says it.
 fn check(c: &PutPolicy) -> Result<Policy, Vec<String>> {
     let mut wrong = Vec::new();

@@ -2,7 +2,8 @@
 
 use types::{FieldTable, ShortStr, Timestamp};
 
-use crate::{Change, Event, Exchange, ExchangeKind, Machine, PutVhost, Refusal, Reply, Vhost, VhostLimits};
+use super::put_policy;
+use crate::{Change, Event, Exchange, ExchangeKind, Machine, PutPolicy, PutVhost, Refusal, Reply, Vhost};
 
 /// What every vhost has from the start: name, type, whether it is internal. (The default exchange is not stored.)
 const PREDECLARED: [(&str, ExchangeKind, bool); 7] = [
@@ -57,7 +58,7 @@ pub(super) fn create(machine: &mut Machine, c: &PutVhost, now: Timestamp, events
         default_queue_type: c.default_queue_type,
         tracing: c.tracing.unwrap_or(false),
         protected: c.protected.unwrap_or(false),
-        limits: VhostLimits::default(),
+        limits: c.defaults.limits,
         created_at: now,
     };
     machine.insert_vhost(vhost, events);
@@ -72,6 +73,11 @@ pub(super) fn create(machine: &mut Machine, c: &PutVhost, now: Timestamp, events
             arguments: FieldTable::default(),
         };
         machine.insert_exchange(exchange, events);
+    }
+    for policy in &c.defaults.operator_policies {
+        let policy = PutPolicy { vhost: name.clone(), operator: true, ..policy.clone() };
+        // Who proposes has checked them; a vhost comes all the same.
+        put_policy::apply(machine, &policy, events).ok();
     }
     Reply::Done(Change::Created)
 }

@@ -3,7 +3,7 @@
 use metadata::{
     Change, ClearTopicPermissions, Command, DeclareQueue, DeleteParameter, Machine, PutGlobalParameter, PutParameter,
     PutUser, PutVhost, QueueType, Refusal, SetTopicPermissions, SetUserLimit, SetVhostLimit, TopicPermissions,
-    UserLimit, VhostLimit,
+    UserLimit, VhostDefaults, VhostLimit,
 };
 use types::FieldTable;
 
@@ -118,6 +118,7 @@ fn a_vhost_remembers_what_it_was_told() {
         default_queue_type: Some(QueueType::Quorum),
         tracing: Some(true),
         protected: Some(true),
+        defaults: VhostDefaults::default(),
     };
     assert_eq!(done(world.apply(Command::PutVhost(told.clone()))), Change::Created);
     assert_eq!(done(world.apply(Command::PutVhost(told))), Change::Unchanged);

@@ -5,7 +5,8 @@ use metadata::{
     Bind, Bootstrap, ClearPermissions, ClearTopicPermissions, Command, ConnectionId, DeclareExchange, DeclareQueue,
     DeleteExchange, DeleteParameter, DeletePolicy, HashAlgorithm, Home, NodeGone, PasswordHash, Permissions,
     PutGlobalParameter, PutParameter, PutPolicy, PutUser, PutVhost, QueueType, SetPassword, SetPermissions, SetTags,
-    SetTopicPermissions, SetUserLimit, SetVhostLimit, Target, TopicPermissions, Unbind, UserLimit, VhostLimit,
+    SetTopicPermissions, SetUserLimit, SetVhostLimit, Target, TopicPermissions, Unbind, UserLimit, VhostDefaults,
+    VhostLimit, VhostLimits,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use types::{FieldTable, FieldValue, GroupId, NodeId, QueueId, ShortStr};
@@ -15,6 +16,7 @@ pub(crate) fn commands(max: usize) -> impl Strategy<Value = Vec<Command>> {
         vhost: ShortStr::from_static("/"),
         user: ShortStr::from_static("guest"),
         password: PasswordHash { algorithm: HashAlgorithm::Sha256, salted: Bytes::from_static(b"12345678") },
+        defaults: VhostDefaults::default(),
     });
     vec(command(), 0..max).prop_map(move |mut commands| {
         commands.insert(0, first.clone());
@@ -55,9 +57,17 @@ fn administration() -> impl Strategy<Value = Command> {
     let queue_type = option::of(select(vec![QueueType::Classic, QueueType::Quorum]));
     let flag = || option::of(any::<bool>());
     prop_oneof![
-        (vhost_name(), description, option::of(tags()), queue_type, flag(), flag()).prop_map(
-            |(vhost, description, tags, default_queue_type, tracing, protected)| {
-                Command::PutVhost(PutVhost { vhost, description, tags, default_queue_type, tracing, protected })
+        (vhost_name(), description, option::of(tags()), queue_type, (flag(), flag()), vhost_defaults()).prop_map(
+            |(vhost, description, tags, default_queue_type, (tracing, protected), defaults)| {
+                Command::PutVhost(PutVhost {
+                    vhost,
+                    description,
+                    tags,
+                    default_queue_type,
+                    tracing,
+                    protected,
+                    defaults,
+                })
             }
         ),
         (user(), option::of(password()), tags()).prop_map(|(user, password, tags)| Command::PutUser(PutUser {
@@ -110,8 +120,9 @@ fn limits_and_parameters() -> impl Strategy<Value = Command> {
     ]
 }
 
-fn policy() -> impl Strategy<Value = Command> {
-    let name = || names(&["one", "two"]);
+const POLICY_NAMES: [&str; 2] = ["one", "two"];
+
+fn put_policy() -> impl Strategy<Value = PutPolicy> {
     let pattern = select(vec!["", "^[ap]", "^amq", "q|b", "("]).prop_map(str::to_owned);
     let apply_to = names(&["", "all", "exchanges", "queues", "classic_queues", "quorum_queues", "streams", "wrong"]);
     let number = |key: &'static str| (names(&[key]), (-1..20_i64).prop_map(FieldValue::I64)).boxed();
@@ -128,13 +139,25 @@ fn policy() -> impl Strategy<Value = Command> {
         word("alternate-exchange", "b"),
         word("dead-letter-exchange", "c"),
     ];
+    (vhost_name(), names(&POLICY_NAMES), pattern, apply_to, -1..2_i64, vec(setting, 0..3), any::<bool>()).prop_map(
+        |(vhost, name, pattern, apply_to, priority, definition, operator)| {
+            let definition = FieldTable(definition);
+            PutPolicy { vhost, name, pattern, priority, apply_to, definition, operator }
+        },
+    )
+}
+
+fn vhost_defaults() -> impl Strategy<Value = VhostDefaults> {
+    let limit = || option::of(-1..3_i64);
+    (limit(), limit(), vec(put_policy(), 0..2)).prop_map(|(max_connections, max_queues, operator_policies)| {
+        VhostDefaults { limits: VhostLimits { max_connections, max_queues }, operator_policies }
+    })
+}
+
+fn policy() -> impl Strategy<Value = Command> {
+    let name = || names(&POLICY_NAMES);
     prop_oneof![
-        3 => (vhost_name(), name(), pattern, apply_to, -1..2_i64, vec(setting, 0..3), any::<bool>()).prop_map(
-            |(vhost, name, pattern, apply_to, priority, definition, operator)| {
-                let definition = FieldTable(definition);
-                Command::PutPolicy(PutPolicy { vhost, name, pattern, priority, apply_to, definition, operator })
-            }
-        ),
+        3 => put_policy().prop_map(Command::PutPolicy),
         1 => (vhost_name(), name(), any::<bool>())
             .prop_map(|(vhost, name, operator)| Command::DeletePolicy(DeletePolicy { vhost, name, operator })),
     ]

@@ -1,6 +1,9 @@
 //! Policies: which apply to what, and what is wrong with others.
 
-use metadata::{ApplyTo, Change, Command, DeclareExchange, DeclareQueue, DeletePolicy, PutPolicy};
+use metadata::{
+    ApplyTo, Change, Command, DeclareExchange, DeclareQueue, DeletePolicy, PutPolicy, PutVhost, VhostDefaults,
+    VhostLimit, VhostLimits,
+};
 use types::FieldValue;
 
 use crate::world::{VHOST, World, done, exchange, queue, s, table, text};
@@ -310,4 +313,27 @@ fn a_policy_needs_a_vhost_and_goes_with_it() {
     put(&mut world, ttl("p", "", 1));
     world.apply(Command::DeleteVhost { vhost: VHOST });
     assert_eq!(world.machine.policies(b"/", false).count(), 0);
+}
+
+#[test]
+fn a_vhost_starts_with_the_limits_and_operator_policies_that_it_is_given() {
+    let mut world = World::new();
+    let limits = VhostLimits { max_queues: Some(1), ..VhostLimits::default() };
+    // Which vhost they name does not matter, and what is not right is left out.
+    let operator_policies = vec![ttl("good", ".*", 5), policy("bad", "(", &[]), ttl("late", "^z", 9)];
+    let put = |name, defaults| Command::PutVhost(PutVhost { vhost: s(name), defaults, ..PutVhost::default() });
+    let defaults = VhostDefaults { limits, operator_policies };
+    assert_eq!(done(world.apply(put("v", defaults.clone()))), Change::Created);
+    let names = |world: &World, vhost: &[u8]| -> Vec<String> {
+        world.machine.policies(vhost, true).map(|policy| policy.name.to_string()).collect()
+    };
+    assert_eq!(names(&world, b"v"), ["good", "late"]);
+    assert_eq!(world.machine.vhost(b"v").unwrap().limits.get(VhostLimit::MaxQueues), Some(1));
+    assert_eq!(done(world.apply(put("/", defaults))), Change::Unchanged, "one that is there stays as it is");
+    assert_eq!(names(&world, b"/"), [""; 0]);
+    let queue = DeclareQueue { vhost: s("v"), ..queue("q") };
+    let id = world.declare(queue.clone());
+    assert_eq!(world.machine.effective_queue(world.machine.queue_by_id(id).unwrap()).message_ttl_ms, Some(5));
+    let refusal = world.refused(Command::DeclareQueue(DeclareQueue { name: s("r"), ..queue }));
+    assert!(refusal.reply_text().contains("queue limit"), "{}", refusal.reply_text());
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use metadata::{
     Bootstrap, Change, ClearPermissions, Command, HashAlgorithm, Machine, PasswordHash, Permissions, PutUser, Refusal,
-    Reply, SetPassword, SetPermissions, SetTags,
+    Reply, SetPassword, SetPermissions, SetTags, VhostDefaults,
 };
 use types::Timestamp;
 
@@ -33,7 +33,7 @@ fn a_new_cluster_has_a_vhost_and_an_administrator() {
 fn bootstrapping_again_does_not_bring_back_what_was_deleted_or_changed() {
     let mut world = World::new();
     world.apply(Command::DeleteUser { user: s("guest") });
-    let again = Bootstrap { vhost: VHOST, user: s("guest"), password: password() };
+    let again = Bootstrap { vhost: VHOST, user: s("guest"), password: password(), defaults: VhostDefaults::default() };
     assert_eq!(done(world.apply(Command::Bootstrap(again))), Change::Unchanged);
     assert_eq!(world.machine.user(b"guest"), None);
 }
@@ -43,7 +43,8 @@ fn a_machine_that_has_a_user_already_keeps_it_when_bootstrapped() {
     let mut machine = Machine::new();
     let tags = vec![s("mine")];
     machine.apply(&Command::PutUser(PutUser { user: s("guest"), password: None, tags: tags.clone() }), Timestamp(1));
-    let bootstrap = Bootstrap { vhost: VHOST, user: s("guest"), password: password() };
+    let bootstrap =
+        Bootstrap { vhost: VHOST, user: s("guest"), password: password(), defaults: VhostDefaults::default() };
     let (reply, _) = machine.apply(&Command::Bootstrap(bootstrap), Timestamp(2));
     assert_eq!(reply, Reply::Done(Change::Created));
     assert_eq!(

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use metadata::{
     Bind, Bootstrap, Change, Command, ConnectionId, DeclareExchange, DeclareQueue, DeleteExchange, Event,
-    HashAlgorithm, Home, Machine, NodeGone, PasswordHash, QueueSettings, Refusal, Reply, Target, Unbind,
+    HashAlgorithm, Home, Machine, NodeGone, PasswordHash, QueueSettings, Refusal, Reply, Target, Unbind, VhostDefaults,
 };
 use types::{FieldTable, FieldValue, GroupId, NodeId, QueueId, ShortStr, Timestamp};
 
@@ -97,7 +97,8 @@ pub(crate) fn unbind_of(c: &Bind) -> Unbind {
 impl World {
     pub(crate) fn new() -> Self {
         let mut world = World { machine: Machine::new(), events: Vec::new() };
-        let bootstrap = Bootstrap { vhost: VHOST, user: s("guest"), password: password() };
+        let bootstrap =
+            Bootstrap { vhost: VHOST, user: s("guest"), password: password(), defaults: VhostDefaults::default() };
         assert_eq!(world.apply(Command::Bootstrap(bootstrap)), Reply::Done(Change::Created));
         world
     }

@@ -2,7 +2,8 @@
 
 use metadata::{
     ClearTopicPermissions, DeleteParameter, DeletePolicy, PutGlobalParameter, PutParameter, PutPolicy,
-    SetTopicPermissions, SetUserLimit, SetVhostLimit, TopicPermissions, UserLimit, VhostLimit,
+    SetTopicPermissions, SetUserLimit, SetVhostLimit, TopicPermissions, UserLimit, VhostDefaults, VhostLimit,
+    VhostLimits,
 };
 
 use super::{fields, names::name};
@@ -30,6 +31,22 @@ pub(super) fn policy_from_wire(c: wire::Policy) -> Option<PutPolicy> {
         definition: fields::from_wire(c.definition)?,
         operator: c.operator,
     })
+}
+
+/// Nothing is written of those that say nothing.
+pub(super) fn vhost_defaults_to_wire(defaults: &VhostDefaults) -> Option<wire::VhostDefaults> {
+    (*defaults != VhostDefaults::default()).then(|| wire::VhostDefaults {
+        max_connections: defaults.limits.max_connections,
+        max_queues: defaults.limits.max_queues,
+        operator_policies: defaults.operator_policies.iter().map(policy_to_wire).collect(),
+    })
+}
+
+pub(super) fn vhost_defaults_from_wire(defaults: Option<wire::VhostDefaults>) -> Option<VhostDefaults> {
+    let defaults = defaults.unwrap_or_default();
+    let limits = VhostLimits { max_connections: defaults.max_connections, max_queues: defaults.max_queues };
+    let operator_policies = defaults.operator_policies.into_iter().map(policy_from_wire).collect::<Option<_>>()?;
+    Some(VhostDefaults { limits, operator_policies })
 }
 
 pub(super) fn delete_policy_to_wire(c: &DeletePolicy) -> wire::DeletePolicy {

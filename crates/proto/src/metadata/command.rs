@@ -25,6 +25,7 @@ pub(super) fn to_wire(command: &Command) -> W {
             vhost: c.vhost.bytes(),
             user: c.user.bytes(),
             password: Some(password_to_wire(&c.password)),
+            defaults: admin::vhost_defaults_to_wire(&c.defaults),
         }),
         Command::PutVhost(c) => W::PutVhost(put_vhost_to_wire(c)),
         Command::DeleteVhost { vhost } => W::DeleteVhost(wire::Name { name: vhost.bytes() }),
@@ -80,6 +81,7 @@ fn put_vhost_to_wire(c: &PutVhost) -> wire::PutVhost {
         tags: c.tags.as_deref().map(|tags| wire::Names { names: names_to_wire(tags) }),
         tracing: c.tracing,
         protected: c.protected,
+        defaults: admin::vhost_defaults_to_wire(&c.defaults),
     }
 }
 
@@ -159,6 +161,7 @@ fn read(command: W) -> Option<Command> {
             vhost: name(c.vhost)?,
             user: name(c.user)?,
             password: password_from_wire(c.password?)?,
+            defaults: admin::vhost_defaults_from_wire(c.defaults)?,
         }),
         W::PutVhost(c) => Command::PutVhost(put_vhost(c)?),
         W::DeleteVhost(c) => Command::DeleteVhost { vhost: name(c.name)? },
@@ -219,6 +222,7 @@ fn put_vhost(c: wire::PutVhost) -> Option<PutVhost> {
         default_queue_type: queue_type_from_wire(c.default_queue_type)?,
         tracing: c.tracing,
         protected: c.protected,
+        defaults: admin::vhost_defaults_from_wire(c.defaults)?,
     })
 }
 
