@@ -16,7 +16,7 @@ mod queues;
 mod users;
 mod vhosts;
 
-pub use documents::import;
+pub use documents::{ImportError, check_definitions, import};
 
 use axum::{
     Router,

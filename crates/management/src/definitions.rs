@@ -9,5 +9,8 @@ mod import;
 pub(crate) use export::{binding, exchange, export, policy, queue, user, vhost};
 pub(crate) use import::{Planned, QueueDefinition, Step, plan};
 
+/// The global parameter with the hash of the file that was imported last at a start. It stays in its cluster.
+pub const HASH: &str = "imported_definition_hash_value";
+
 #[cfg(test)]
 mod tests;

@@ -21,8 +21,9 @@ mod view;
 use serde_json::Value;
 use types::FieldTable;
 
-pub use api::import;
+pub use api::{ImportError, check_definitions, import};
 pub use clients::clients;
+pub use definitions::HASH as DEFINITIONS_HASH;
 pub use metrics_exporter_prometheus::PrometheusHandle;
 pub use prometheus::{InstallError, install_recorder};
 pub use server::{Error, serve};

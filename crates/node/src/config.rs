@@ -33,6 +33,7 @@ pub(crate) struct Config {
     pub limits: LimitsSection,
     pub proxy_protocol: ProxyProtocolSection,
     pub defaults: DefaultsSection,
+    pub definitions: DefinitionsSection,
     pub default_limits: DefaultLimitsSection,
     pub default_policies: DefaultPoliciesSection,
     pub log: LogSection,
@@ -151,6 +152,15 @@ pub(crate) struct DefaultsSection {
     pub loopback_users: Vec<String>,
 }
 
+/// `[definitions]`: what is imported at the start.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct DefinitionsSection {
+    /// Empty: none.
+    pub file: PathBuf,
+    pub skip_if_unchanged: bool,
+}
+
 /// `[log]`
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -241,7 +251,13 @@ impl Default for LimitsSection {
 impl Default for DefaultsSection {
     fn default() -> Self {
         let guest = || "guest".to_owned();
-        DefaultsSection { vhost: "/".to_owned(), user: guest(), password: guest(), queue_type: String::new(), loopback_users: vec![guest()] }
+        DefaultsSection {
+            vhost: "/".to_owned(),
+            user: guest(),
+            password: guest(),
+            queue_type: String::new(),
+            loopback_users: vec![guest()],
+        }
     }
 }
 
@@ -254,6 +270,12 @@ impl DefaultsSection {
         let known = QueueType::parse(self.queue_type.as_bytes());
         let known = known.with_context(|| format!("defaults.queue_type: there is no type '{}'", self.queue_type))?;
         Ok(Some(known))
+    }
+}
+
+impl Default for DefinitionsSection {
+    fn default() -> Self {
+        DefinitionsSection { file: PathBuf::new(), skip_if_unchanged: true }
     }
 }
 

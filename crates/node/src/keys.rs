@@ -20,7 +20,7 @@ const fn key(name: &'static str, help: &'static str) -> Key {
 }
 
 /// All keys, in the order of the reference.
-pub(crate) const KEYS: [Key; 37] = [
+pub(crate) const KEYS: [Key; 39] = [
     key("node.name", "This node's name in the cluster"),
     key("node.data_dir", "Where the node keeps its data"),
     key("listen.amqp", "Where AMQP clients connect, host:port"),
@@ -50,10 +50,18 @@ pub(crate) const KEYS: [Key; 37] = [
     key("defaults.vhost", "The first virtual host of a new cluster"),
     key("defaults.user", "The first user of a new cluster"),
     key("defaults.password", "The first user's password"),
-    key("defaults.queue_type", "Type of queues in virtual hosts without a default queue type: classic or quorum; the same on all nodes"),
+    key(
+        "defaults.queue_type",
+        "Type of queues in virtual hosts without a default queue type: classic or quorum; the same on all nodes",
+    ),
     key("defaults.loopback_users", "Users that may log in from this machine only, with commas between"),
+    key("definitions.file", "JSON file of definitions that is imported at the start; none: nothing is"),
+    key("definitions.skip_if_unchanged", "Whether a file that the cluster has imported last is not imported again"),
     key("default_limits.vhosts", "Limits of new virtual hosts by the pattern of their names; as a TOML list"),
-    key("default_policies.operator", "Operator policies of new virtual hosts by the pattern of their names; as a TOML list"),
+    key(
+        "default_policies.operator",
+        "Operator policies of new virtual hosts by the pattern of their names; as a TOML list",
+    ),
     key("log.filter", "What is logged: a level, or a filter such as info,replication=debug"),
     key("log.json", "Whether log lines are JSON"),
     key("product.name", "The product that clients are told, since some branch on it"),

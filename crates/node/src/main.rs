@@ -5,6 +5,7 @@
 mod alarms;
 mod bootstrap;
 mod config;
+mod definitions;
 mod keys;
 mod logging;
 mod memory;

@@ -1,17 +1,22 @@
-//! What nodes ask each other for administration: who is connected to you, end that connection.
+//! What nodes ask each other for administration: who is connected to you, end that connection, have you imported your definitions.
 
 use std::{sync::Arc, time::Duration};
 
 use broker::Broker;
 use bytes::Bytes;
 use management::ClientsOf;
-use replication::{BoxFuture, PeerAnswer, PeerAsk};
+use replication::{AskError, BoxFuture, PeerAnswer, PeerAsk, Replication};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use types::NodeId;
 
+use crate::definitions::{Stage, Turn};
+
 /// How long another node may take to answer. Connections have two seconds to describe themselves.
 const LIMIT: Duration = Duration::from_secs(5);
+
+/// How long another node may take to say where it is with its definitions.
+const STAGE_LIMIT: Duration = Duration::from_secs(1);
 
 /// A question between nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +26,7 @@ enum Question {
     Channels,
     Consumers,
     Close { name: String, reason: String },
+    Definitions,
 }
 
 /// Answers for this node.
@@ -28,6 +34,8 @@ pub(crate) struct Answers {
     /// Its name.
     pub name: String,
     pub broker: Arc<Broker>,
+    /// Where it is with its definitions.
+    pub turn: Arc<Turn>,
 }
 
 impl Question {
@@ -42,7 +50,7 @@ impl Question {
 
 impl PeerAnswer for Answers {
     fn answer(&self, _from: NodeId, question: Bytes) -> BoxFuture<Bytes> {
-        let (broker, name) = (Arc::clone(&self.broker), self.name.clone());
+        let (broker, name, stage) = (Arc::clone(&self.broker), self.name.clone(), self.turn.stage());
         Box::pin(async move {
             let what = match serde_json::from_slice(&question) {
                 Ok(Question::Connections) => ClientsOf::Connections,
@@ -51,6 +59,7 @@ impl PeerAnswer for Answers {
                 Ok(Question::Close { name, reason }) => {
                     return encode(&Value::Bool(broker.close_connection_named(&name, &reason)));
                 }
+                Ok(Question::Definitions) => return encode(&Value::String(stage.as_str().to_owned())),
                 Err(error) => {
                     tracing::warn!(%error, "a node asks what this one does not understand");
                     return Bytes::new();
@@ -78,8 +87,34 @@ pub(crate) async fn close(peers: &dyn PeerAsk, name: String, reason: String) -> 
     answers.contains(&Value::Bool(true))
 }
 
+/// Whether it is so of some other node's stage with its definitions (`None`: the node is not there), given whether that node comes
+/// before this one.
+pub(crate) async fn any_definitions(replication: &Replication, is_so: impl Fn(Option<Stage>, bool) -> bool) -> bool {
+    let here = replication.node();
+    let question = encode_question(&Question::Definitions);
+    for node in replication.nodes().into_iter().filter(|node| *node != here) {
+        let stage = match replication.ask(node, question.clone(), STAGE_LIMIT).await {
+            Ok(answer) => {
+                let answer = serde_json::from_slice(&answer).unwrap_or(Value::Null);
+                Some(Stage::parse(answer.as_str().unwrap_or_default()))
+            }
+            Err(AskError::Down | AskError::NoSuchNode | AskError::TooLarge) => None,
+            // It is starting, or busy.
+            Err(AskError::Timeout | AskError::Refused(_)) => Some(Stage::Waiting),
+        };
+        if is_so(stage, node < here) {
+            return true;
+        }
+    }
+    false
+}
+
+fn encode_question(question: &Question) -> Bytes {
+    Bytes::from(serde_json::to_vec(question).expect("words and texts have a JSON form"))
+}
+
 async fn ask_all(peers: &dyn PeerAsk, question: &Question) -> Vec<Value> {
-    let question = Bytes::from(serde_json::to_vec(question).expect("words and texts have a JSON form"));
+    let question = encode_question(question);
     let asked: Vec<_> =
         peers.nodes().into_iter().map(|node| (node, peers.ask(node, question.clone(), LIMIT))).collect();
     let answers = asked.into_iter().map(|(node, answer)| async move {

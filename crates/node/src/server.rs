@@ -27,6 +27,7 @@ use types::{FieldTable, FieldValue, ShortStr};
 use crate::{
     alarms, bootstrap,
     config::{self, Config},
+    definitions::{Definitions, Turn},
     keys::Flags,
     logging, memory,
     peers::Answers,
@@ -49,6 +50,8 @@ pub(crate) fn main(flags: &Flags) -> anyhow::Result<ExitCode> {
 }
 
 async fn run(config: Config) -> anyhow::Result<ExitCode> {
+    let definitions = Definitions::read(&config.definitions)?;
+    let turn = Arc::new(Turn::new(definitions.is_some()));
     let root = Shutdown::new();
     let prometheus = management::install_recorder()?;
     describe_metrics();
@@ -79,7 +82,8 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let limits = alarms::Limits { disk_free_mb: config.storage.disk_free_limit_mb, memory: config.memory.limit() };
     let watch = alarms::watch(Arc::clone(&store), replication.clone(), limits, root.clone());
     telemetry::task::spawn(background.clone(), "alarms", watch);
-    replication.answer_with(Arc::new(Answers { name: config.node.name.clone(), broker: Arc::clone(&broker) }));
+    let answers = Answers { name: config.node.name.clone(), broker: Arc::clone(&broker), turn: Arc::clone(&turn) };
+    replication.answer_with(Arc::new(answers));
     let process = process(&config, http.local_addr()?, peer)?;
     let is_serving = Arc::new(AtomicBool::new(false));
     let view = NodeStatus {
@@ -98,8 +102,15 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
             tracing::error!(%error, "http server ended");
         }
     });
+    let ready = async {
+        replication.caught_up().await;
+        match &definitions {
+            Some(definitions) => definitions.import(&broker, &replication, &turn).await,
+            None => Ok(()),
+        }
+    };
     tokio::select! {
-        () = replication.caught_up() => {}
+        ready = ready => ready?,
         () = stop_signal(&root) => return Ok(exit_code(&root)),
     }
     let listener = listen(&config, &broker)?;

@@ -117,6 +117,11 @@ impl Replication {
         groups
     }
 
+    /// This node.
+    pub fn node(&self) -> NodeId {
+        self.0.identity.node
+    }
+
     /// Whether this node's link to a peer is up.
     pub fn is_live(&self, node: NodeId) -> bool {
         self.0.liveness.is_up(node)

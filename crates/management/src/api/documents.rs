@@ -63,13 +63,31 @@ pub(crate) async fn import_vhost(
     answer(import(&app.broker, &document, Some(&vhost)).await)
 }
 
-/// Imports definitions. What is there already and equal stays as it is.
+/// Why definitions were not imported as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImportError {
+    /// The document cannot be understood (then nothing was done), or some of its items were refused (the others are done).
+    #[error("{0}")]
+    Refused(String),
+    /// No majority answered at that item; those before it are done.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// Checks a document of a whole cluster without importing it.
 ///
 /// # Errors
-/// When the document cannot be understood (then nothing was done), or some of its items were refused (the others are done); the
-/// text names them.
-pub async fn import(broker: &Broker, document: &Value, vhost: Option<&ShortStr>) -> Result<usize, String> {
-    let steps = definitions::plan(document, vhost).map_err(|error| error.to_string())?;
+/// What cannot be understood, with the item.
+pub fn check_definitions(document: &Value) -> Result<(), String> {
+    definitions::plan(document, None).map(drop).map_err(|error| error.to_string())
+}
+
+/// Imports definitions, and tells how many items there were. What is there already and equal stays as it is.
+///
+/// # Errors
+/// When not all of it could be done; the text names the items.
+pub async fn import(broker: &Broker, document: &Value, vhost: Option<&ShortStr>) -> Result<usize, ImportError> {
+    let steps = definitions::plan(document, vhost).map_err(|error| ImportError::Refused(error.to_string()))?;
     let count = steps.len();
     let mut failures = Vec::new();
     for Planned { what, step } in steps {
@@ -82,7 +100,9 @@ pub async fn import(broker: &Broker, document: &Value, vhost: Option<&ShortStr>)
         };
         match done {
             Ok(()) => {}
-            Err(AdminError::Unavailable) => return Err(format!("{what}: {}", AdminError::Unavailable)),
+            Err(AdminError::Unavailable) => {
+                return Err(ImportError::Unavailable(format!("{what}: {}", AdminError::Unavailable)));
+            }
             Err(refused) => failures.push(format!("{what}: {refused}")),
         }
     }
@@ -92,10 +112,10 @@ pub async fn import(broker: &Broker, document: &Value, vhost: Option<&ShortStr>)
     let more = failures.len().saturating_sub(FAILURES_SHOWN_MAX);
     failures.truncate(FAILURES_SHOWN_MAX);
     let rest = if more > 0 { format!("; and {more} more") } else { String::new() };
-    Err(format!("{}{rest}", failures.join("; ")))
+    Err(ImportError::Refused(format!("{}{rest}", failures.join("; "))))
 }
 
-fn answer(imported: Result<usize, String>) -> Outcome {
-    imported.map_err(Failure::bad_request)?;
+fn answer(imported: Result<usize, ImportError>) -> Outcome {
+    imported.map_err(|error| Failure::bad_request(error.to_string()))?;
     no_content()
 }

@@ -8,6 +8,7 @@ use metadata::{
 use serde_json::{Map, Value, json};
 use types::ShortStr;
 
+use super::HASH;
 use crate::fields;
 
 /// All definitions, or those of one vhost. `default` is the type of queues in vhosts without a default of their own.
@@ -42,7 +43,7 @@ pub(crate) fn export(
             "user": topic.user.to_string(), "vhost": topic.vhost.to_string(), "exchange": topic.exchange.to_string(),
             "write": topic.permissions.write, "read": topic.permissions.read,
         })).collect());
-        let global = machine.global_parameters();
+        let global = machine.global_parameters().filter(|(name, _)| **name != HASH);
         put(
             "global_parameters",
             global.map(|(name, value)| json!({"name": name.to_string(), "value": parsed(value)})).collect(),

@@ -9,6 +9,7 @@ use metadata::{
 use serde_json::{Map, Value};
 use types::{FieldTable, ShortStr};
 
+use super::HASH;
 use crate::fields;
 
 /// What a document asks for cannot be understood.
@@ -304,7 +305,7 @@ fn topic_pattern(item: &Item<'_>, key: &str) -> Result<String> {
 fn global_parameter(item: &Item<'_>, steps: &mut Vec<Planned>) -> Result<()> {
     let name = item.name("name")?;
     // What describes the cluster that the document comes from is not carried over.
-    if name == "internal_cluster_id" || name == "cluster_tags" && item.fields.get("value").is_none() {
+    if name == "internal_cluster_id" || name == HASH || name == "cluster_tags" && item.fields.get("value").is_none() {
         return Ok(());
     }
     let is_limit =

@@ -18,6 +18,7 @@ fn import(machine: &mut Machine, document: &Value) {
                     vhost,
                     name,
                     server_named: false,
+                    default_type: None,
                     durable,
                     auto_delete,
                     exclusive: false,
