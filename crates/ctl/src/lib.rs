@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what a command line tool is for")]
 
+mod bytes;
 mod client;
 mod commands;
 pub mod compat;

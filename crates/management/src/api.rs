@@ -13,6 +13,7 @@ mod parameters;
 mod permissions;
 mod policies;
 mod queues;
+mod resources;
 mod users;
 mod vhosts;
 
@@ -42,6 +43,7 @@ pub(crate) fn router() -> Router<App> {
         .route("/cluster-name", get(overview::cluster_name).put(overview::set_cluster_name))
         .route("/health/checks/alarms", get(overview::alarms))
         .route("/health/checks/local-alarms", get(overview::alarms))
+        .route("/resource-limits", get(resources::show).put(resources::put))
         .route("/definitions", document)
         .route("/definitions/{vhost}", of_vhost)
         .merge(names())

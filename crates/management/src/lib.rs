@@ -27,7 +27,10 @@ pub use definitions::HASH as DEFINITIONS_HASH;
 pub use metrics_exporter_prometheus::PrometheusHandle;
 pub use prometheus::{InstallError, install_recorder};
 pub use server::{Error, serve};
-pub use view::{BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProcessView, ProductView, QueueView, View};
+pub use view::{
+    Amount, BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProcessView, ProductView, QueueView,
+    ResourceLimits, View,
+};
 
 /// A table as JSON writes it in definitions.
 ///

@@ -36,6 +36,9 @@ pub trait View: Send + Sync + 'static {
     /// The node's process, as far as it can be told.
     fn process(&self) -> ProcessView;
 
+    /// Sets from where on this node blocks publishers, until it stops.
+    fn set_resource_limits(&self, limits: ResourceLimits);
+
     /// Alarms that stand, in words.
     fn alarms(&self) -> Vec<String>;
 
@@ -90,6 +93,24 @@ pub struct ProcessView {
     pub disk_free_limit: u64,
     /// The protocols that are listened for, `amqp`, `http` and `clustering`, and where.
     pub listeners: Vec<(&'static str, SocketAddr)>,
+}
+
+/// How much memory or disk.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Amount {
+    /// That many.
+    Bytes(u64),
+    /// A part, or a multiple, of the memory that the node may use.
+    OfMemory(f64),
+}
+
+/// From where on a node blocks publishers; `None` leaves what is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ResourceLimits {
+    /// Most memory.
+    pub memory: Option<Amount>,
+    /// Least free disk.
+    pub disk_free: Option<Amount>,
 }
 
 /// Where a queue lives.

@@ -5,7 +5,9 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use broker::Broker;
-use management::{BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProcessView, ProductView, QueueView, View};
+use management::{
+    BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProcessView, ProductView, QueueView, ResourceLimits, View,
+};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use queue::QueueStats;
 use serde_json::{Value, json};
@@ -57,6 +59,8 @@ impl View for Fake {
     fn process(&self) -> ProcessView {
         ProcessView::default()
     }
+
+    fn set_resource_limits(&self, _: ResourceLimits) {}
 
     fn alarms(&self) -> Vec<String> {
         Vec::new()

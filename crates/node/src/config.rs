@@ -11,12 +11,13 @@ use std::{
 use amqp_server::IpNet;
 use anyhow::{Context, bail};
 use broker::VhostTemplates;
+use management::Amount;
 use metadata::QueueType;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use crate::{
-    alarms::MemoryLimit,
+    alarms::{Limits, MIB},
     config::vhosts::{DefaultLimitsSection, DefaultPoliciesSection},
     keys::{self, Flags},
 };
@@ -225,10 +226,10 @@ impl Default for MemorySection {
 
 impl MemorySection {
     /// The limit that counts.
-    pub(crate) fn limit(&self) -> MemoryLimit {
+    fn limit(&self) -> Amount {
         match self.high_watermark_mb {
-            0 => MemoryLimit::Part(self.high_watermark),
-            mb => MemoryLimit::Bytes(mb.saturating_mul(1024 * 1024)),
+            0 => Amount::OfMemory(self.high_watermark),
+            mb => Amount::Bytes(mb.saturating_mul(MIB)),
         }
     }
 }
@@ -323,6 +324,12 @@ impl Config {
             let nodes = self.cluster.nodes.len();
             self.cluster.shards = u32::try_from(cores * nodes).unwrap_or(6);
         }
+    }
+
+    /// From where on publishers are blocked.
+    pub(crate) fn resource_limits(&self) -> Limits {
+        let disk_free = Amount::Bytes(self.storage.disk_free_limit_mb.saturating_mul(MIB));
+        Limits { disk_free, memory: self.memory.limit() }
     }
 
     /// What new virtual hosts start with.

@@ -79,8 +79,8 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let first_vhost = config.vhost_templates()?.of(&ShortStr::truncated(&config.defaults.vhost));
     let setup = bootstrap::run(replication.clone(), config.defaults.clone(), first_vhost, root.clone());
     telemetry::task::spawn(TaskKind::Background, "bootstrap", setup);
-    let limits = alarms::Limits { disk_free_mb: config.storage.disk_free_limit_mb, memory: config.memory.limit() };
-    let watch = alarms::watch(Arc::clone(&store), replication.clone(), limits, root.clone());
+    let limits = Arc::new(alarms::InForce::new(config.resource_limits(), memory::limit_bytes()));
+    let watch = alarms::watch(Arc::clone(&store), replication.clone(), Arc::clone(&limits), root.clone());
     telemetry::task::spawn(background.clone(), "alarms", watch);
     let answers = Answers { name: config.node.name.clone(), broker: Arc::clone(&broker), turn: Arc::clone(&turn) };
     replication.answer_with(Arc::new(answers));
@@ -92,6 +92,7 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
         store: Arc::clone(&store),
         product: product(&config),
         process,
+        limits,
         is_serving: Arc::clone(&is_serving),
     };
     let (view, admin) = (Arc::new(view), Arc::clone(&broker));
@@ -140,8 +141,6 @@ fn process(config: &Config, http: SocketAddr, peer: SocketAddr) -> anyhow::Resul
     Ok(Process {
         started: Instant::now(),
         data_dir: data_dir.display().to_string(),
-        memory_limit: config.memory.limit().bytes(memory::limit_bytes()),
-        disk_free_limit: config.storage.disk_free_limit_mb * alarms::MIB,
         listeners: vec![("amqp", amqp), ("http", http), ("clustering", peer)],
     })
 }

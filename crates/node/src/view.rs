@@ -9,14 +9,16 @@ use std::{
     time::Instant,
 };
 
-use management::{BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProcessView, ProductView, QueueView, View};
+use management::{
+    BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProcessView, ProductView, QueueView, ResourceLimits, View,
+};
 use queue::QueueStats;
 use replication::{Identity, Metadata, Replication};
 use serde_json::Value;
 use storage::RocksStore;
 use types::{GroupId, NodeId, QueueId};
 
-use crate::{memory, peers};
+use crate::{alarms::InForce, memory, peers};
 
 /// The node as HTTP sees it.
 pub(crate) struct NodeStatus {
@@ -25,6 +27,7 @@ pub(crate) struct NodeStatus {
     pub store: Arc<RocksStore>,
     pub product: ProductView,
     pub process: Process,
+    pub limits: Arc<InForce>,
     /// Whether AMQP clients can connect.
     pub is_serving: Arc<AtomicBool>,
 }
@@ -33,8 +36,6 @@ pub(crate) struct NodeStatus {
 pub(crate) struct Process {
     pub started: Instant,
     pub data_dir: String,
-    pub memory_limit: Option<u64>,
-    pub disk_free_limit: u64,
     pub listeners: Vec<(&'static str, SocketAddr)>,
 }
 
@@ -104,17 +105,22 @@ impl View for NodeStatus {
     }
 
     fn process(&self) -> ProcessView {
-        let Process { started, data_dir, memory_limit, disk_free_limit, listeners } = &self.process;
+        let Process { started, data_dir, listeners } = &self.process;
+        let limits = self.limits.bytes();
         ProcessView {
             pid: std::process::id(),
             uptime_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             data_dir: data_dir.clone(),
             memory_used: memory::resident_bytes(),
-            memory_limit: *memory_limit,
+            memory_limit: limits.memory,
             disk_free: self.store.free_bytes().ok(),
-            disk_free_limit: *disk_free_limit,
+            disk_free_limit: limits.disk_free,
             listeners: listeners.clone(),
         }
+    }
+
+    fn set_resource_limits(&self, limits: ResourceLimits) {
+        self.limits.set(limits);
     }
 
     fn alarms(&self) -> Vec<String> {

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     Topic,
@@ -204,6 +204,14 @@ fn limits(client: &Client, command: &Limits, format: Format) -> Result<String> {
         }
         Limits::ClearUser { user, limit } => {
             client.delete(&format!("user-limits/{}/{}", part(user), part(limit)), None)?;
+        }
+        Limits::SetNode { memory_high_watermark, memory, disk_free } => {
+            let mut body = Map::new();
+            let mut put = |key: &str, value: Option<Value>| drop(value.map(|value| body.insert(key.to_owned(), value)));
+            put("memory_high_watermark", memory_high_watermark.map(Value::from));
+            put("memory_high_watermark_bytes", memory.map(Value::from));
+            put("disk_free_limit_bytes", disk_free.map(Value::from));
+            client.put("resource-limits", &Value::Object(body))?;
         }
     }
     done()

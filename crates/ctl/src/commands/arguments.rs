@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
+
+use crate::bytes;
 
 /// `/`, where nothing else is said.
 const VHOST: &str = "/";
@@ -151,6 +153,19 @@ pub(crate) enum Limits {
     },
     /// Takes a limit of a user away
     ClearUser { user: String, limit: String },
+    /// Sets from where on the node that is asked blocks publishers, until it stops
+    #[command(group = ArgGroup::new("what").required(true).multiple(true).args(["memory_high_watermark", "memory", "disk_free"]))]
+    SetNode {
+        /// A part of the memory that it may use, 0 to 1
+        #[arg(long, conflicts_with = "memory")]
+        memory_high_watermark: Option<f64>,
+        /// Memory in bytes, such as 2GiB
+        #[arg(long, value_parser = bytes::parsed)]
+        memory: Option<u64>,
+        /// Free disk in bytes, such as 5GB
+        #[arg(long, value_parser = bytes::parsed)]
+        disk_free: Option<u64>,
+    },
 }
 
 #[derive(Clone, Debug, Subcommand)]

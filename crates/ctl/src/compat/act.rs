@@ -4,6 +4,7 @@ pub(super) mod access;
 pub(super) mod checks;
 pub(super) mod limits;
 pub(super) mod node;
+pub(super) mod resources;
 pub(super) mod status;
 pub(super) mod things;
 

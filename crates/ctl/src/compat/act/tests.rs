@@ -190,3 +190,22 @@ fn a_report_for_programs_holds_numbers() {
     assert!(shown.contains("Interface: ::, port: 5672, protocol: amqp, purpose: AMQP 0-9-1"), "{shown}");
     assert!(shown.contains("Alarms\n\n(none)"), "{shown}");
 }
+
+#[test]
+fn resource_limits_are_set_on_the_node_that_is_asked() {
+    for (words, body) in [
+        (&["set_vm_memory_high_watermark", "0.4"][..], r#"{"memory_high_watermark":0.4}"#),
+        (&["set_vm_memory_high_watermark", "absolute", "2GiB"], r#"{"memory_high_watermark_bytes":2147483648}"#),
+        (&["set_disk_free_limit", "5GB"], r#"{"disk_free_limit_bytes":5000000000}"#),
+        (&["set_disk_free_limit", "mem_relative", "1.5"], r#"{"disk_free_limit_of_memory":1.5}"#),
+    ] {
+        let (outcome, requests) = run(words, &[(204, "")]);
+        assert!(outcome.is_ok(), "{outcome:?}");
+        assert_eq!(requests, [format!("PUT /api/resource-limits {body}")]);
+    }
+    let refused = |words: &[&str]| run(words, &[]).0.unwrap_err();
+    let (code, text) = refused(&["set_vm_memory_high_watermark", "1.5"]);
+    assert_eq!((code, text.contains("The threshold should be a fraction between 0.0 and 1.0")), (DATA, true));
+    assert_eq!(refused(&["set_vm_memory_high_watermark", "absolute"]).0, USAGE);
+    assert_eq!(refused(&["set_disk_free_limit", "much"]).0, DATA);
+}

@@ -6,7 +6,7 @@ use super::{
     Field::Text,
     Opt, Scope, command,
 };
-use crate::compat::act::{checks, node, status};
+use crate::compat::act::{checks, node, resources, status};
 
 const LOCAL_ALARMS: &str = "Asking node {node} to report any local resource alarms ...";
 
@@ -24,6 +24,20 @@ pub(super) const COMMANDS: &[Command] = &[
         "Setting cluster name to {0} ...",
         Put("cluster-name", &[("name", Text("{0}"))]),
     ),
+    command(
+        "set_vm_memory_high_watermark",
+        &["fraction"],
+        "Setting memory threshold on {node} to {0..} ...",
+        Run(resources::set_memory),
+    )
+    .extra(Extra::Optional("amount")),
+    command(
+        "set_disk_free_limit",
+        &["disk_limit"],
+        "Setting disk free limit on {node} to {0..} ...",
+        Run(resources::set_disk),
+    )
+    .extra(Extra::Optional("factor")),
     command("ping", &[], "Will ping {node}. This only checks that its process answers.", Run(node::ping))
         .scope(Scope::Both),
     command("await_startup", &[], "", Run(node::await_startup)).scope(Scope::Both),

@@ -6,8 +6,6 @@ const STOP: &str =
     "a node is one process: stop it with SIGTERM (systemctl stop, docker stop), and start it with 'quorate server'";
 const MEMBERS: &str = "the nodes of a cluster are those of cluster.nodes in the configuration of each of them";
 const RESET: &str = "stop the node and remove its data directory; take the whole cluster's definitions along with 'export_definitions' first";
-const LIMITS: &str = "it is a setting of the node: memory.high_watermark, memory.high_watermark_mb or storage.disk_free_limit_mb in its \
-                      configuration, in effect after its restart";
 const ERLANG: &str =
     "there is no Erlang in this broker; 'status', 'report' and the metrics at /metrics tell how a node does";
 const LOGS: &str = "a node logs to its standard output, which whoever started it rotates";
@@ -25,8 +23,6 @@ pub(super) const COMMANDS: &[Command] = &[
     refused("force_boot", "a cluster starts as soon as a majority of its nodes runs"),
     refused("reset", RESET),
     refused("force_reset", RESET),
-    refused("set_vm_memory_high_watermark", LIMITS),
-    refused("set_disk_free_limit", LIMITS),
     refused(
         "set_log_level",
         "it is a setting of the node: log.filter in its configuration, in effect after its restart",
