@@ -7,13 +7,13 @@ use std::{
 
 use amqp_codec::{
     ReplyCode,
-    methods::{channel, connection},
+    methods::{basic, channel, connection},
 };
 use broker::Broker;
 use metadata::{Command, SetUserLimit, SetVhostLimit, UserLimit, VhostLimit};
 
 use crate::{
-    client::{Client, short},
+    client::{Client, consume, short},
     fake::Fake,
 };
 
@@ -128,6 +128,20 @@ async fn the_node_has_as_many_channels_as_it_may() {
         panic!("{heard:?}")
     };
     assert_eq!(close.reply_text, ReplyCode::NotAllowed.reply_text(text));
+}
+
+#[tokio::test]
+async fn a_channel_has_as_many_consumers_as_it_may() {
+    let (_fake, broker) = Fake::start_with(|config| config.consumers_per_channel_max = 2);
+    let mut client = Client::connect(&broker).await;
+    client.declare("q").await;
+    client.consume("q", "one").await;
+    client.consume("q", "two").await;
+    client.send(1, basic::Cancel { consumer_tag: short("one"), no_wait: false });
+    client.expect::<basic::CancelOk>().await;
+    client.consume("q", "three").await;
+    client.send(1, consume("q", "four"));
+    client.expect_connection_error(ReplyCode::NotAllowed, "reached maximum (2) of consumers per channel").await;
 }
 
 #[tokio::test]

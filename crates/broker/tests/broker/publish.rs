@@ -163,6 +163,19 @@ async fn another_users_name_in_user_id_is_refused() {
 }
 
 #[tokio::test]
+async fn an_impersonator_may_publish_in_anybodys_name() {
+    let (fake, broker) = Fake::start();
+    let tags = vec![short("administrator"), short("impersonator")];
+    fake.change(metadata::Command::SetTags(metadata::SetTags { user: short("guest"), tags }));
+    let mut client = Client::connect(&broker).await;
+    client.declare("q").await;
+    let other = BasicProperties { user_id: Some(short("root")), ..Default::default() };
+    client.publish_with("", "q", false, &other, "for root");
+    client.work();
+    assert_eq!(client.declare("q").await.message_count, 1);
+}
+
+#[tokio::test]
 async fn an_expiration_that_is_no_number_is_refused() {
     let (_fake, broker) = Fake::start();
     let mut client = Client::connect(&broker).await;
