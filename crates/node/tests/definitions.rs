@@ -1,5 +1,7 @@
 //! Nodes that import a file of definitions when they start: the real binary, asked with its own command line.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     fs,
     net::TcpListener,
