@@ -188,14 +188,42 @@ pub trait Counts: Send + Sync + 'static {
 
 /// Changes metadata.
 pub trait Metadata: Send + Sync + 'static {
+    /// Proposes a command, at once, and waits until it is committed and applied here. Commands are applied in the order of the
+    /// calls unless the leader changes meanwhile: then the order of those that were not answered is any.
+    ///
+    /// # Errors
+    /// When no majority answered in time.
+    fn change(&self, command: metadata::Command) -> BoxFuture<Result<AppliedChange, MetadataUnavailable>>;
+
     /// Proposes a command and waits until it is committed, applied here, and (bounded) applied on all live nodes.
     ///
     /// # Errors
     /// When no majority answered in time.
-    fn propose(&self, command: metadata::Command) -> BoxFuture<Result<metadata::Reply, MetadataUnavailable>>;
+    fn propose(&self, command: metadata::Command) -> BoxFuture<Result<metadata::Reply, MetadataUnavailable>> {
+        let change = self.change(command);
+        Box::pin(async move {
+            let AppliedChange { reply, spread } = change.await?;
+            spread.await;
+            Ok(reply)
+        })
+    }
 
     /// Reads the metadata as this node has applied it. Never held across an await.
     fn read(&self) -> parking_lot::RwLockReadGuard<'_, metadata::Machine>;
+}
+
+/// A change of metadata that this node has applied.
+pub struct AppliedChange {
+    /// What has become of it.
+    pub reply: metadata::Reply,
+    /// Waits, bounded, until it is applied on all live nodes.
+    pub spread: BoxFuture<()>,
+}
+
+impl std::fmt::Debug for AppliedChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AppliedChange").field("reply", &self.reply).finish_non_exhaustive()
+    }
 }
 
 /// Told of each change of metadata, on every node, in order. Implemented by the broker.

@@ -29,13 +29,15 @@ mod raft_types;
 mod reconcile;
 mod settings;
 mod shard;
+mod spread;
 mod state_machine;
 mod supervisor;
 mod transport;
 
 pub use api::{
-    ASK_BYTES_MAX, AlarmKind, Answer, AskError, BoxFuture, ChunkReplies, Counts, DeadLetterBatch, DeliveredRecord,
-    Groups, Metadata, MetadataObserver, MetadataUnavailable, PeerAnswer, PeerAsk, SessionDelivery, Sessions,
+    ASK_BYTES_MAX, AlarmKind, Answer, AppliedChange, AskError, BoxFuture, ChunkReplies, Counts, DeadLetterBatch,
+    DeliveredRecord, Groups, Metadata, MetadataObserver, MetadataUnavailable, PeerAnswer, PeerAsk, SessionDelivery,
+    Sessions,
 };
 pub use config::{Config, Founder, Timers};
 pub use founding::{FoundingError, Identity};

@@ -7,11 +7,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use types::{Blob, GroupId, NodeId};
 
 use crate::{
-    api::{MetadataObserver, MetadataUnavailable},
+    api::{AppliedChange, MetadataObserver, MetadataUnavailable},
     batcher::{self, Batcher, Submission},
     client::Route,
     liveness::Liveness,
@@ -20,6 +20,7 @@ use crate::{
     proposals::Proposals,
     raft_types::Batch,
     reconcile::Changes,
+    spread::Spread,
     transport::{Peers, wire},
 };
 
@@ -44,8 +45,7 @@ pub(crate) struct MetaState {
     pending: Mutex<Pending>,
     members: RwLock<Vec<NodeId>>,
     changes: Changes,
-    spread: Mutex<BTreeMap<NodeId, u64>>,
-    spread_changed: Notify,
+    spread: Arc<Spread>,
 }
 
 #[derive(Default)]
@@ -75,8 +75,7 @@ impl MetaState {
             pending: Mutex::default(),
             members: RwLock::default(),
             changes: Changes::default(),
-            spread: Mutex::default(),
-            spread_changed: Notify::new(),
+            spread: Arc::default(),
         }
     }
 
@@ -98,19 +97,28 @@ impl MetaState {
         self.members.read().clone().into_iter()
     }
 
-    /// Proposes, and waits for the answer and for the live nodes.
-    pub(crate) async fn propose(&self, command: &metadata::Command) -> Result<metadata::Reply, MetadataUnavailable> {
+    /// Proposes at once, and waits for the answer; what it gives waits for the live nodes.
+    pub(crate) fn change(
+        self: &Arc<Self>,
+        command: &metadata::Command,
+    ) -> impl Future<Output = Result<AppliedChange, MetadataUnavailable>> + Send + use<> {
         let (sender, answer) = oneshot::channel();
-        let id = self.send(command, sender)?;
-        let answered = tokio::time::timeout(ANSWER_TIMEOUT, answer).await;
-        let Ok(Ok((index, reply))) = answered else {
-            self.pending.lock().waiting.remove(&id);
-            return Err(MetadataUnavailable);
-        };
-        if tokio::time::timeout(SPREAD_TIMEOUT, self.spread_to(index)).await.is_err() {
-            tracing::warn!(index, "answered before all nodes had applied the metadata");
+        let sent = self.send(command, sender);
+        let this = Arc::clone(self);
+        async move {
+            let id = sent?;
+            let Ok(Ok((index, reply))) = tokio::time::timeout(ANSWER_TIMEOUT, answer).await else {
+                this.pending.lock().waiting.remove(&id);
+                return Err(MetadataUnavailable);
+            };
+            let spread = this.spread.wait(index, this.live_peers());
+            let spread = Box::pin(async move {
+                if tokio::time::timeout(SPREAD_TIMEOUT, spread).await.is_err() {
+                    tracing::warn!(index, "answered before all nodes had applied the metadata");
+                }
+            });
+            Ok(AppliedChange { reply, spread })
         }
-        Ok(reply)
     }
 
     fn send(
@@ -138,33 +146,18 @@ impl MetaState {
         Ok(id)
     }
 
-    async fn spread_to(&self, index: u64) {
-        loop {
-            let changed = self.spread_changed.notified();
-            let all = {
-                let spread = self.spread.lock();
-                let applied = |node: NodeId| spread.get(&node).is_some_and(|at| *at >= index);
-                self.peers.nodes().all(|node| applied(node) || !self.liveness.is_up(node))
-            };
-            if all {
-                return;
-            }
-            changed.await;
-        }
+    fn live_peers(&self) -> impl Iterator<Item = NodeId> {
+        self.peers.nodes().filter(|node| self.liveness.is_up(*node))
     }
 
     /// A node says how far it has applied the metadata.
     pub(crate) fn spread(&self, node: NodeId, index: u64) {
-        let mut spread = self.spread.lock();
-        let at = spread.entry(node).or_insert(0);
-        *at = (*at).max(index);
-        drop(spread);
-        self.spread_changed.notify_waiters();
+        self.spread.note(node, index, self.live_peers());
     }
 
     /// How far a node had applied the metadata when it said so last.
     pub(crate) fn spread_of(&self, node: NodeId) -> Option<u64> {
-        self.spread.lock().get(&node).copied()
+        self.spread.of(node)
     }
 
     /// A node says that it leads the metadata group.

@@ -23,7 +23,10 @@ pub use self::join::{Joined, StartError};
 use self::{routes::Routes, start::voters};
 use crate::{
     alarms::Alarms,
-    api::{self, AlarmKind, AskError, BoxFuture, Groups, Metadata, MetadataUnavailable, PeerAnswer, PeerAsk, Sessions},
+    api::{
+        self, AlarmKind, AppliedChange, AskError, BoxFuture, Groups, Metadata, MetadataUnavailable, PeerAnswer,
+        PeerAsk, Sessions,
+    },
     ask::Asking,
     client::{GroupClient, Route},
     counts::Counts,
@@ -204,9 +207,8 @@ impl Groups for Replication {
 }
 
 impl Metadata for Replication {
-    fn propose(&self, command: metadata::Command) -> BoxFuture<Result<metadata::Reply, MetadataUnavailable>> {
-        let meta = Arc::clone(&self.0.meta);
-        Box::pin(async move { meta.propose(&command).await })
+    fn change(&self, command: metadata::Command) -> BoxFuture<Result<AppliedChange, MetadataUnavailable>> {
+        Box::pin(self.0.meta.change(&command))
     }
 
     fn read(&self) -> parking_lot::RwLockReadGuard<'_, metadata::Machine> {

@@ -271,9 +271,8 @@ impl Supervisor<MetaMachine> {
             let heir = Some(metadata::Home { node: self.node, boot: self.boot });
             let gone = metadata::NodeGone { home: metadata::Home { node: home.node, boot }, heir };
             tracing::info!(node = %home.node, "queues in the memory of a node that is gone go with it");
-            if self.meta.propose(&metadata::Command::NodeGone(gone)).await.is_err() {
-                return;
-            }
+            let Ok(changed) = self.meta.change(&metadata::Command::NodeGone(gone)).await else { return };
+            changed.spread.await;
         }
     }
 }

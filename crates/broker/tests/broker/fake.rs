@@ -2,7 +2,7 @@
 //! repeated as a change of leader would.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, OnceLock, Weak},
 };
 
@@ -12,9 +12,10 @@ use metadata::{Bootstrap, HashAlgorithm, Machine as MetadataMachine, PasswordHas
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use queue::{At, Chunk, ChunkResult, Command, Outcome, Producer, Reply, SlotRange};
 use replication::{
-    Answer, BoxFuture, ChunkReplies, Counts, DeadLetterBatch, DeliveredRecord, Groups, Metadata, MetadataObserver,
-    MetadataUnavailable, SessionDelivery, Sessions,
+    Answer, AppliedChange, BoxFuture, ChunkReplies, Counts, DeadLetterBatch, DeliveredRecord, Groups, Metadata,
+    MetadataObserver, MetadataUnavailable, SessionDelivery, Sessions,
 };
+use tokio::sync::oneshot;
 use types::{Blob, GroupId, MessageRef, NodeId, SessionId, ShortStr, Timestamp};
 
 pub(crate) const NODE: NodeId = NodeId(1);
@@ -45,9 +46,21 @@ struct State {
     is_holding: bool,
     log: Vec<Submitted>,
     metadata_is_down: bool,
+    is_holding_metadata: bool,
+    proposals: VecDeque<Proposal>,
+    proposed: usize,
+    /// Changes that are applied here and that other nodes have not heard of, while those are held back.
+    unspread: Option<Vec<oneshot::Sender<()>>>,
     rejected: Vec<SlotRange>,
     /// Beyond the first millisecond. Unit: milliseconds.
     time: u64,
+}
+
+/// A change of metadata that is not applied yet.
+#[derive(Debug)]
+struct Proposal {
+    command: metadata::Command,
+    sender: oneshot::Sender<AppliedChange>,
 }
 
 /// The fake, shared by all brokers of a test.
@@ -108,6 +121,70 @@ impl Fake {
     /// From now on no majority answers, or it does again.
     pub(crate) fn set_metadata_down(&self, is_down: bool) {
         self.state.lock().metadata_is_down = is_down;
+    }
+
+    /// From now on proposals are kept instead of being applied.
+    pub(crate) fn hold_metadata(&self) {
+        self.state.lock().is_holding_metadata = true;
+    }
+
+    /// The proposals that are kept, in the order in which they would be applied.
+    pub(crate) fn held_proposals(&self) -> Vec<metadata::Command> {
+        self.state.lock().proposals.iter().map(|proposal| proposal.command.clone()).collect()
+    }
+
+    /// How many proposals there were.
+    pub(crate) fn proposed(&self) -> usize {
+        self.state.lock().proposed
+    }
+
+    /// What is kept is applied in the order that `next` chooses: given how many there are, which of them is next.
+    pub(crate) fn reorder_proposals(&self, mut next: impl FnMut(usize) -> usize) {
+        let mut state = self.state.lock();
+        let mut kept: Vec<Proposal> = state.proposals.drain(..).collect();
+        while !kept.is_empty() {
+            let at = next(kept.len());
+            let proposal = kept.remove(at);
+            state.proposals.push_back(proposal);
+        }
+    }
+
+    /// Applies the next proposals that are kept, so many of them.
+    pub(crate) fn apply_proposals(&self, count: usize) {
+        for _ in 0..count {
+            let Some(Proposal { command, sender }) = self.state.lock().proposals.pop_front() else { return };
+            let reply = self.change(command);
+            let spread: BoxFuture<()> = match &mut self.state.lock().unspread {
+                Some(unspread) => {
+                    let (sender, spread) = oneshot::channel();
+                    unspread.push(sender);
+                    Box::pin(async { drop(spread.await) })
+                }
+                None => Box::pin(std::future::ready(())),
+            };
+            sender.send(AppliedChange { reply, spread }).ok();
+        }
+    }
+
+    /// Applies the proposals that were kept, and from now on proposals as they come.
+    pub(crate) fn release_metadata(&self) {
+        self.state.lock().is_holding_metadata = false;
+        self.apply_proposals(usize::MAX);
+    }
+
+    /// Nobody answers what is kept.
+    pub(crate) fn forget_proposals(&self) {
+        self.state.lock().proposals.clear();
+    }
+
+    /// From now on other nodes do not hear of changes.
+    pub(crate) fn hold_spread(&self) {
+        self.state.lock().unspread.get_or_insert_default();
+    }
+
+    /// They do.
+    pub(crate) fn release_spread(&self) {
+        self.state.lock().unspread = None;
     }
 
     /// From now on chunks are kept instead of being applied.
@@ -316,10 +393,20 @@ impl Counts for Fake {
 }
 
 impl Metadata for Fake {
-    fn propose(&self, command: metadata::Command) -> BoxFuture<Result<metadata::Reply, MetadataUnavailable>> {
-        let is_down = self.state.lock().metadata_is_down;
-        let result = if is_down { Err(MetadataUnavailable) } else { Ok(self.change(command)) };
-        Box::pin(std::future::ready(result))
+    fn change(&self, command: metadata::Command) -> BoxFuture<Result<AppliedChange, MetadataUnavailable>> {
+        let mut state = self.state.lock();
+        if state.metadata_is_down {
+            return Box::pin(std::future::ready(Err(MetadataUnavailable)));
+        }
+        let (sender, applied) = oneshot::channel();
+        state.proposals.push_back(Proposal { command, sender });
+        state.proposed += 1;
+        let is_holding = state.is_holding_metadata;
+        drop(state);
+        if !is_holding {
+            self.apply_proposals(usize::MAX);
+        }
+        Box::pin(async { applied.await.map_err(|_| MetadataUnavailable) })
     }
 
     fn read(&self) -> RwLockReadGuard<'_, MetadataMachine> {
