@@ -153,12 +153,13 @@ impl Machine {
 
     /// The refusal that the command would get now, for those who need not wait for a majority to learn of a mistake.
     ///
-    /// Only declares and binds are looked at; `None` means: propose it.
+    /// Only declares, binds and unbinds are looked at; `None` means: propose it.
     pub fn refusal_now(&self, command: &Command) -> Option<Refusal> {
         match command {
             Command::DeclareExchange(c) => commands::declare_exchange::check(self, c).err(),
             Command::DeclareQueue(c) => commands::declare_queue::check(self, c).err(),
             Command::Bind(c) => commands::bind::check(self, c).err(),
+            Command::Unbind(c) => commands::unbind::check(self, c).err(),
             Command::Bootstrap(_)
             | Command::PutVhost(_)
             | Command::DeleteVhost { .. }
@@ -171,7 +172,6 @@ impl Machine {
             | Command::DeleteExchange(_)
             | Command::DeleteQueue { .. }
             | Command::DeleteExclusive { .. }
-            | Command::Unbind(_)
             | Command::NodeGone(_)
             | Command::PutPolicy(_)
             | Command::DeletePolicy(_)

@@ -11,6 +11,23 @@ impl Machine {
         self.vhosts.get(vhost).map_or(0, |room| room.queues.len())
     }
 
+    /// How many more queues the limits let be declared in a vhost.
+    pub fn queue_room(&self, vhost: &[u8]) -> usize {
+        let of_vhost = self.vhost(vhost).and_then(|vhost| vhost.limits.in_force(VhostLimit::MaxQueues));
+        let of_cluster = self.cluster_limit(ClusterLimit::Queues);
+        room(of_vhost, self.queue_count(vhost)).min(room(of_cluster, self.queues.len()))
+    }
+
+    /// How many more exchanges the limits let be declared.
+    pub fn exchange_room(&self) -> usize {
+        // Counting takes time.
+        let limit = self.cluster_limit(ClusterLimit::Exchanges);
+        limit.map_or(usize::MAX, |limit| {
+            let counts = self.counts();
+            room(Some(limit), counts.exchanges + counts.vhosts)
+        })
+    }
+
     /// Whether one more queue may be declared in a vhost that is there.
     pub(crate) fn check_queue_limits(&self, vhost: &ShortStr, queue: &ShortStr) -> Result<(), Refusal> {
         let limits = self.vhost(vhost.as_bytes()).map(|vhost| vhost.limits).unwrap_or_default();
@@ -47,6 +64,11 @@ impl Machine {
             Some(_) | None => Ok(()),
         }
     }
+}
+
+fn room(limit: Option<u64>, count: usize) -> usize {
+    let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    limit.saturating_sub(count)
 }
 
 fn is_reached(limit: u64, count: usize) -> bool {
