@@ -12,6 +12,7 @@ use replication::{
     AlarmKind, ChunkReplies, Counts, DeadLetterBatch, Groups, Metadata, MetadataObserver, SessionDelivery, Sessions,
     queue_config,
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{debug, info, warn};
 use types::{Blob, GroupId, NodeId, QueueId, SessionId, ShortStr};
 
@@ -28,6 +29,7 @@ use crate::{
     metrics,
     registry::Registry,
     reply_to,
+    session::AHEAD_MAX,
     tables::Tables,
 };
 
@@ -45,6 +47,8 @@ pub struct Broker {
     announcer: Announcer,
     firehose: Firehose,
     events: Events,
+    /// Declarations that may be ahead of their turns.
+    ahead: Arc<Semaphore>,
     this: Weak<Broker>,
     replication: OnceLock<Replication>,
 }
@@ -77,6 +81,7 @@ impl Broker {
             announcer,
             firehose: Firehose::default(),
             events: Events::default(),
+            ahead: Arc::new(Semaphore::new(AHEAD_MAX)),
             this: Weak::clone(this),
             replication: OnceLock::new(),
         })
@@ -168,6 +173,11 @@ impl Broker {
 
     pub(crate) fn events(&self) -> &Events {
         &self.events
+    }
+
+    /// One more declaration may be ahead of its turn until this is dropped; `None`: there are enough.
+    pub(crate) fn permit_ahead(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.ahead).try_acquire_owned().ok()
     }
 
     pub(crate) fn access(&self) -> &AccessTable {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use metadata::{Command, Reply};
-use replication::MetadataUnavailable;
+use replication::{AppliedChange, MetadataUnavailable};
 use telemetry::TaskKind;
 
 use crate::{
@@ -14,12 +14,24 @@ use crate::{
 /// How a proposed change of metadata ended.
 pub(crate) type Completion = Result<Reply, MetadataUnavailable>;
 
-/// Proposes the command; the connection is told how it ended.
-pub(crate) fn propose(broker: &Arc<Broker>, mailbox: &Arc<Mailbox>, to: Address, command: Command) {
-    let proposal = broker.metadata().propose(command);
+/// Proposes the command, at once; the operation is told how it ended. Of a queue that has come it is told before the other nodes
+/// have heard of it: its machine can be made meanwhile.
+pub(crate) fn propose(broker: &Arc<Broker>, mailbox: &Arc<Mailbox>, to: Address, operation: u64, command: Command) {
+    let change = broker.metadata().change(command);
     let mailbox = Arc::clone(mailbox);
     telemetry::spawn(TaskKind::Background, "metadata-proposal", async move {
-        let completion = proposal.await;
-        mailbox.push(Mail::Completed { to, completion });
+        let completed = |completion, is_spread| Mail::Completed { to, operation, completion, is_spread };
+        match change.await {
+            Ok(AppliedChange { reply: reply @ Reply::Queue { created: true, .. }, spread }) => {
+                mailbox.push(completed(Ok(reply), false));
+                spread.await;
+                mailbox.push(Mail::Spread { to, operation });
+            }
+            Ok(AppliedChange { reply, spread }) => {
+                spread.await;
+                mailbox.push(completed(Ok(reply), true));
+            }
+            Err(error) => mailbox.push(completed(Err(error), true)),
+        }
     });
 }

@@ -55,8 +55,19 @@ pub(crate) enum Mail {
     Completed {
         /// The channel.
         to: Address,
+        /// The channel's operation.
+        operation: u64,
         /// How it ended.
         completion: Completion,
+        /// Whether the other nodes have heard of it. If not, [`Mail::Spread`] follows.
+        is_spread: bool,
+    },
+    /// The other nodes have heard of a change of metadata.
+    Spread {
+        /// The channel.
+        to: Address,
+        /// The channel's operation.
+        operation: u64,
     },
     /// The node's alarm was raised or cleared.
     AlarmChanged,

@@ -4,6 +4,7 @@
 //! [`ConnectionSession::flush`], which submits all that a batch brought, one chunk for each channel and group. Nothing here waits:
 //! what takes time answers by mail.
 
+mod ahead;
 mod answers;
 mod bind;
 mod channel;
@@ -23,6 +24,7 @@ mod get;
 mod login;
 mod method;
 mod operation;
+mod operations;
 pub(crate) mod outbox;
 mod publish;
 mod qos;
@@ -43,7 +45,7 @@ use amqp_codec::ReplyCode;
 use amqp_connection::{Connection, Event};
 use types::{GroupId, ShortStr};
 
-pub(crate) use self::shared::Shared;
+pub(crate) use self::{ahead::AHEAD_MAX, shared::Shared};
 use self::{
     channel::{Caller, Channel},
     shared::Context,
@@ -65,6 +67,8 @@ pub struct ConnectionSession {
     lingering: Vec<Channel>,
     mails: Vec<Mail>,
     is_closed: bool,
+    /// When it was closed, something that the client had sent was still to be done.
+    was_busy_at_close: bool,
 }
 
 impl ConnectionSession {
@@ -89,6 +93,7 @@ impl ConnectionSession {
             lingering: Vec::new(),
             mails: Vec::new(),
             is_closed: false,
+            was_busy_at_close: false,
         }
     }
 
@@ -205,8 +210,11 @@ impl ConnectionSession {
             Mail::Cancelled { to, number, reason } => {
                 self.with_channel(conn, to, |channel, cx| channel.cancelled(cx, number, reason));
             }
-            Mail::Completed { to, completion } => {
-                self.with_channel(conn, to, |channel, cx| channel.completed(cx, completion));
+            Mail::Completed { to, operation, completion, is_spread } => {
+                self.with_channel(conn, to, |channel, cx| channel.completed(cx, operation, completion, is_spread));
+            }
+            Mail::Spread { to, operation } => {
+                self.with_channel(conn, to, |channel, cx| channel.spread(cx, operation));
             }
             Mail::SessionsLost(group) => self.on_sessions_lost(conn, group),
             Mail::AlarmChanged => self.shared.follow_alarm(conn),
@@ -275,7 +283,8 @@ impl ConnectionSession {
         if std::mem::replace(&mut self.is_closed, true) {
             return;
         }
-        if !self.has_exclusive_queues() {
+        self.was_busy_at_close = !self.channels.values().chain(&self.lingering).all(Channel::is_idle);
+        if !self.has_exclusive_queues() && !self.is_declaring() {
             conn.release();
             return;
         }
@@ -285,6 +294,11 @@ impl ConnectionSession {
 
     fn has_exclusive_queues(&self) -> bool {
         self.shared.broker.metadata().read().queues_of_connection(self.shared.id).next().is_some()
+    }
+
+    /// Whether queues may come yet that go with it.
+    fn is_declaring(&self) -> bool {
+        self.channels.values().chain(&self.lingering).any(|channel| channel.operations.declares_exclusive())
     }
 
     /// Consumers and unanswered chunks in the group are lost: their channels end.
@@ -303,10 +317,13 @@ impl ConnectionSession {
 impl Drop for ConnectionSession {
     /// The task is over, in whatever way: the sessions end in their groups, and exclusive queues go.
     fn drop(&mut self) {
+        let is_declaring = self.is_declaring();
         for channel in self.channels.values_mut().chain(&mut self.lingering) {
             channel.end(&mut self.shared);
         }
-        if !self.is_closed && self.has_exclusive_queues() {
+        // Also when it was closed in good order: what was under way then may have declared some since.
+        let may_have_some = !self.is_closed || self.was_busy_at_close;
+        if is_declaring || (may_have_some && self.has_exclusive_queues()) {
             cleanup::delete_exclusive(&self.shared.broker, self.shared.id, || {});
         }
         if self.shared.is_open {

@@ -44,15 +44,30 @@ impl Channel {
         if chunk.is_commit {
             self.commit_answered(cx, fate);
         }
-        let Some(expected) = chunk.expected else { return };
-        match replies {
-            ChunkReplies::Applied(answers) => match answers.into_iter().nth(expected) {
-                Some(answer) => self.answered(cx, answer),
-                None => self.unanswered(cx),
-            },
-            ChunkReplies::AppliedUnanswered => self.answer_lost(cx),
-            ChunkReplies::Unavailable => self.unanswered(cx),
+        self.go_on(cx, &chunk.expected, replies);
+    }
+
+    /// The operations that waited for a chunk's answers go on.
+    fn go_on(&mut self, cx: &mut Context<'_>, expected: &[(usize, u64)], replies: ChunkReplies) {
+        if expected.is_empty() {
+            return;
         }
+        match replies {
+            ChunkReplies::Applied(answers) => {
+                let mut answers = answers.into_iter().enumerate();
+                for (at, operation) in expected {
+                    match answers.find(|(position, _)| position == at) {
+                        Some((_, answer)) => self.answered(cx, *operation, answer),
+                        None => self.unanswered(cx, *operation),
+                    }
+                }
+            }
+            ChunkReplies::AppliedUnanswered => {
+                expected.iter().for_each(|(_, operation)| self.answer_lost(cx, *operation));
+            }
+            ChunkReplies::Unavailable => expected.iter().for_each(|(_, operation)| self.unanswered(cx, *operation)),
+        }
+        self.advance(cx);
     }
 
     /// Tells a publisher what became of a chunk's messages.

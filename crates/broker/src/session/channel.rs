@@ -16,7 +16,8 @@ use super::{
     confirm::SharedConfirms,
     consumer::Consumers,
     get::Gets,
-    operation::{Operation, Step},
+    operation::Step,
+    operations::Operations,
     outbox::{ChunkDraft, Outbox},
     route::{Route, RouteCache},
     shared::{Context, Shared},
@@ -33,8 +34,9 @@ pub(crate) const EVENT_BYTES: usize = 256;
 
 /// A channel, from the session's side.
 ///
-/// Its events are acted on strictly in order. A method that needs others (a group, a majority) makes an [`Operation`]; until
-/// that is done, later events wait in `backlog`. Publishes and settlements need nobody: they are submitted and answered later.
+/// Its events are acted on strictly in order. A method that needs others (a group, a majority) makes an
+/// [`Operation`](super::operation::Operation); until that is done, later events wait in `backlog`, but for declarations behind
+/// declarations, which [go ahead](super::ahead). Publishes and settlements need nobody: they are submitted and answered later.
 #[derive(Debug)]
 pub(crate) struct Channel {
     pub(crate) number: u16,
@@ -46,7 +48,7 @@ pub(crate) struct Channel {
     pub(crate) outbox: Outbox,
     pub(crate) pending: BTreeMap<u64, PendingChunk>,
     pub(crate) shared_confirms: SharedConfirms,
-    pub(crate) operation: Option<Operation>,
+    pub(crate) operations: Operations,
     pub(crate) consumers: Consumers,
     /// Messages that wait in all consumers.
     pub(crate) waiting: usize,
@@ -88,7 +90,7 @@ impl Channel {
             outbox: Outbox::default(),
             pending: BTreeMap::new(),
             shared_confirms: SharedConfirms::default(),
-            operation: None,
+            operations: Operations::default(),
             consumers: Consumers::default(),
             waiting: 0,
             credit_due: Vec::new(),
@@ -115,9 +117,9 @@ impl Channel {
         if self.has_failed {
             return;
         }
-        if self.operation.is_none() {
+        if self.is_idle() {
             self.act(cx, event);
-        } else {
+        } else if !self.backlog.is_empty() || !self.act_ahead(cx, &event) {
             let bytes = event_bytes(&event);
             self.backlog_bytes += bytes;
             cx.shared.backlog_bytes += bytes;
@@ -127,19 +129,25 @@ impl Channel {
 
     /// Acts on the events that have waited, as far as possible.
     pub(crate) fn resume(&mut self, cx: &mut Context<'_>) {
-        while self.operation.is_none()
-            && let Some(event) = self.backlog.pop_front()
-        {
+        while let Some(event) = self.backlog.pop_front() {
             let bytes = event_bytes(&event);
-            self.backlog_bytes -= bytes;
-            cx.shared.backlog_bytes -= bytes;
-            self.act(cx, event);
+            if self.operations.is_empty() {
+                self.backlog_bytes -= bytes;
+                cx.shared.backlog_bytes -= bytes;
+                self.act(cx, event);
+            } else if self.act_ahead(cx, &event) {
+                self.backlog_bytes -= bytes;
+                cx.shared.backlog_bytes -= bytes;
+            } else {
+                self.backlog.push_front(event);
+                return;
+            }
         }
     }
 
     /// Whether nothing that the client sent is left to be done.
     pub(crate) fn is_idle(&self) -> bool {
-        self.operation.is_none() && self.backlog.is_empty()
+        self.operations.is_empty() && self.backlog.is_empty()
     }
 
     /// Where mail for the channel goes.
@@ -195,12 +203,12 @@ impl Channel {
         self.outbox.chunk(group)
     }
 
-    /// Submits a command whose answer continues the channel's operation at `step`.
+    /// Submits a command whose answer continues the caller's operation at `step`.
     pub(crate) fn ask(&mut self, cx: &mut Context<'_>, caller: Caller, group: GroupId, command: Command, step: Step) {
         let chunk = self.chunk(cx.shared, group);
         let at = chunk.push(command);
-        chunk.pending.expected = Some(at);
-        self.operation = Some(Operation { caller, step });
+        chunk.pending.expected.push((at, caller.operation));
+        self.operations.set(caller, step);
     }
 
     /// Remembers that the session has something in the group that must end with it.
@@ -223,12 +231,12 @@ impl Channel {
         debug!(session = %self.session, code = failure.code.code(), text = failure.text, "client error");
         metrics::client_error();
         self.forget_backlog(cx.shared);
-        self.operation = None;
+        self.operations.clear();
         self.has_failed = true;
         if !self.is_open {
             return;
         }
-        let Caller { class_id, method_id } = caller;
+        let Caller { class_id, method_id, .. } = caller;
         match failure.scope {
             Scope::Channel => cx.conn.soft_error(self.number, failure.code, &failure.text, class_id, method_id),
             Scope::Connection => cx.conn.hard_error(failure.code, &failure.text, class_id, method_id),
@@ -248,6 +256,11 @@ impl Channel {
         shared.backlog_bytes -= std::mem::take(&mut self.backlog_bytes);
     }
 
+    /// A new operation's caller.
+    pub(crate) fn caller(&mut self, method: &Method) -> Caller {
+        Caller { operation: self.operations.next_id(), ..Caller::of(method) }
+    }
+
     fn act(&mut self, cx: &mut Context<'_>, event: Event) {
         let (caller, result) = match event {
             Event::Publish { publish, .. } => (Caller::PUBLISH, self.publish(cx, &publish)),
@@ -259,7 +272,10 @@ impl Channel {
             Event::Recover { deliveries, has_reply, .. } => {
                 (Caller::default(), self.recover(cx, &deliveries, has_reply))
             }
-            Event::Method { method, .. } => (Caller::of(&method), self.method(cx, method)),
+            Event::Method { method, .. } => {
+                let caller = self.caller(&method);
+                (caller, self.method(cx, caller, method))
+            }
             Event::Login { .. }
             | Event::LoginResponse { .. }
             | Event::Open { .. }
@@ -279,15 +295,17 @@ impl Channel {
 pub(crate) struct Caller {
     pub(crate) class_id: u16,
     pub(crate) method_id: u16,
+    /// Which of the channel's operations does what it asks; zero: none.
+    pub(crate) operation: u64,
 }
 
 impl Caller {
     /// `basic.publish`
-    const PUBLISH: Caller = Caller { class_id: 60, method_id: 40 };
+    const PUBLISH: Caller = Caller { class_id: 60, method_id: 40, operation: 0 };
 
     /// The ids of a method.
-    pub(crate) fn of(method: &Method) -> Self {
-        Caller { class_id: method.class_id(), method_id: method.method_id() }
+    fn of(method: &Method) -> Self {
+        Caller { class_id: method.class_id(), method_id: method.method_id(), operation: 0 }
     }
 }
 

@@ -20,8 +20,8 @@ pub(crate) struct PendingChunk {
     more_queues: Vec<QueueId>,
     /// It is part of a transaction's commit.
     pub(crate) is_commit: bool,
-    /// The position of the command whose answer the channel's operation waits for.
-    pub(crate) expected: Option<usize>,
+    /// The positions, ascending, of the commands whose answers operations of the channel wait for, and which operations.
+    pub(crate) expected: Vec<(usize, u64)>,
 }
 
 /// Publishes in consecutive slots of a chunk, with consecutive confirm sequence numbers.
@@ -53,7 +53,7 @@ impl PendingChunk {
             queue: None,
             more_queues: Vec::new(),
             is_commit: false,
-            expected: None,
+            expected: Vec::new(),
         }
     }
 

@@ -16,7 +16,7 @@ impl Channel {
     pub(crate) fn end(&mut self, shared: &mut Shared) {
         self.forget_backlog(shared);
         self.forget_transaction(shared);
-        self.operation = None;
+        self.operations.clear();
         self.end_consumers(shared);
         for group in std::mem::take(&mut self.holding) {
             self.chunk(shared, group).push(Command::CloseSession);

@@ -221,7 +221,7 @@ impl Channel {
 
     /// Whether the client waits for a queue's end: what it is told of consumers follows the answer, as in RabbitMQ.
     fn is_deleting(&self) -> bool {
-        let step = self.operation.as_ref().map(|operation| &operation.step);
+        let step = self.operations.first();
         matches!(step, Some(Step::Delete(_) | Step::Unlist { .. }))
     }
 

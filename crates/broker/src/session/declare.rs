@@ -9,6 +9,7 @@ use replication::queue_config;
 use types::{FieldTable, FieldValue, GroupId, ShortStr};
 
 use super::{
+    ahead::Plan,
     channel::{Caller, Channel},
     operation::{Declaring, Place, Step, refused, unexpected},
     shared::Context,
@@ -26,39 +27,15 @@ impl Channel {
         caller: Caller,
         declare: methods::Declare,
     ) -> Result<(), Failure> {
-        let name = names::stripped(&declare.queue);
-        if reply_to::is_reserved(name.as_bytes()) {
-            return self.declare_replies(cx, caller, name, declare.no_wait);
+        if reply_to::is_reserved(declare.queue.as_bytes()) {
+            return self.declare_replies(cx, caller, names::stripped(&declare.queue), declare.no_wait);
         }
-        if declare.passive {
-            return self.declare_passively(cx, caller, name, declare.no_wait);
-        }
-        let server_named = name.is_empty();
-        let name = if server_named { names::generate("amq.gen") } else { name };
-        cx.shared.check(Access::Configure, Kind::Queue, &name)?;
-        let mut command = DeclareQueue {
-            vhost: cx.shared.vhost.clone(),
-            name: name.clone(),
-            server_named,
-            durable: declare.durable,
-            auto_delete: declare.auto_delete,
-            exclusive: declare.exclusive,
-            default_type: cx.shared.broker.config().default_queue_type,
-            arguments: declare.arguments,
-            connection: cx.shared.id,
-            home: cx.shared.broker.config().home(),
-            group: GroupId::local(cx.shared.broker.config().node),
+        let plan = if declare.passive {
+            plan_passively(cx, names::stripped(&declare.queue), declare.no_wait)?
+        } else {
+            plan_declare(cx, declare)?
         };
-        let there = look_up(cx, &mut command)?;
-        if there.is_none() {
-            check_dead_letter_rights(cx, &command.name, &command.arguments)?;
-        }
-        let declaring = Declaring { name, no_wait: declare.no_wait, command: Some(Box::new(command)) };
-        match there {
-            Some(place) => self.inspect(cx, caller, declaring, place),
-            None => self.declare_again(cx, caller, declaring)?,
-        }
-        Ok(())
+        self.carry_out(cx, caller, plan)
     }
 
     /// The queue is to come into metadata.
@@ -122,7 +99,10 @@ impl Channel {
         reply: &Reply,
     ) -> Result<(), Failure> {
         match reply {
-            Reply::Done => self.answer_declare(cx, &declaring, 0, 0),
+            Reply::Done => {
+                self.answer_declare(cx, caller, &declaring, 0, 0);
+                Ok(())
+            }
             Reply::Refused(Refusal::NoSuchQueue) => {
                 self.replace(cx, caller, declaring, place);
                 Ok(())
@@ -132,12 +112,14 @@ impl Channel {
     }
 
     fn replace(&mut self, cx: &mut Context<'_>, caller: Caller, declaring: Declaring, place: Place) {
+        // They may have bound it as it was.
+        self.operations.void_after(caller.operation);
         let command = metadata::Command::DeleteQueue { queue: place.queue };
         self.propose(cx, caller, command, Step::Replace(declaring));
     }
 
     /// The queue is there: its machine is asked for its depth, and begins its time to expire anew.
-    fn inspect(&mut self, cx: &mut Context<'_>, caller: Caller, declaring: Declaring, place: Place) {
+    pub(crate) fn inspect(&mut self, cx: &mut Context<'_>, caller: Caller, declaring: Declaring, place: Place) {
         self.chunk(cx.shared, place.group).push(Command::Touch { queue: place.queue });
         self.begin(cx, caller, Step::Inspect(declaring, place));
     }
@@ -154,11 +136,17 @@ impl Channel {
     ) -> Result<(), Failure> {
         let is_reply_queue = reply_to::is_reply_queue(place.queue);
         match reply {
-            Reply::Depth { .. } if is_reply_queue => self.answer_declare(cx, &declaring, 0, 1),
+            Reply::Depth { .. } if is_reply_queue => {
+                self.answer_declare(cx, caller, &declaring, 0, 1);
+                Ok(())
+            }
             Reply::Refused(Refusal::NoSuchQueue) if is_reply_queue => {
                 Err(Failure::not_found(failure::queue(&declaring.name, &cx.shared.vhost)))
             }
-            Reply::Depth { messages, consumers } => self.answer_declare(cx, &declaring, *messages, *consumers),
+            Reply::Depth { messages, consumers } => {
+                self.answer_declare(cx, caller, &declaring, *messages, *consumers);
+                Ok(())
+            }
             Reply::Refused(Refusal::NoSuchQueue) => {
                 self.create(cx, caller, declaring, place);
                 Ok(())
@@ -171,37 +159,56 @@ impl Channel {
     pub(crate) fn answer_declare(
         &mut self,
         cx: &mut Context<'_>,
+        caller: Caller,
         declaring: &Declaring,
         messages: u64,
         consumers: u32,
-    ) -> Result<(), Failure> {
-        self.last_queue = declaring.name.clone();
+    ) {
         let answer = methods::DeclareOk {
             queue: declaring.name.clone(),
             message_count: u32::try_from(messages).unwrap_or(u32::MAX),
             consumer_count: consumers,
         };
-        self.answer(cx, declaring.no_wait, answer);
-        Ok(())
+        self.finish(cx, caller, (!declaring.no_wait).then(|| answer.into()));
     }
+}
 
-    fn declare_passively(
-        &mut self,
-        cx: &mut Context<'_>,
-        caller: Caller,
-        name: ShortStr,
-        no_wait: bool,
-    ) -> Result<(), Failure> {
-        // As in RabbitMQ an empty name stands for the queue declared last only where queues are used.
-        cx.shared.check_any(Kind::Queue, &name)?;
-        let place = {
-            let machine = cx.shared.broker.metadata().read();
-            let queue = machine.queue_for(&cx.shared.vhost, &name, cx.shared.id).map_err(|why| refused(&why))?;
-            Place { queue: queue.id, group: queue.group }
-        };
-        self.inspect(cx, caller, Declaring { name, no_wait, command: None }, place);
-        Ok(())
+/// What comes of declaring a queue.
+pub(crate) fn plan_declare(cx: &mut Context<'_>, declare: methods::Declare) -> Result<Plan, Failure> {
+    let name = names::stripped(&declare.queue);
+    let server_named = name.is_empty();
+    let name = if server_named { names::generate("amq.gen") } else { name };
+    cx.shared.check(Access::Configure, Kind::Queue, &name)?;
+    let mut command = DeclareQueue {
+        vhost: cx.shared.vhost.clone(),
+        name: name.clone(),
+        server_named,
+        durable: declare.durable,
+        auto_delete: declare.auto_delete,
+        exclusive: declare.exclusive,
+        default_type: cx.shared.broker.config().default_queue_type,
+        arguments: declare.arguments,
+        connection: cx.shared.id,
+        home: cx.shared.broker.config().home(),
+        group: GroupId::local(cx.shared.broker.config().node),
+    };
+    let there = look_up(cx, &mut command)?;
+    if there.is_none() {
+        check_dead_letter_rights(cx, &command.name, &command.arguments)?;
     }
+    let declaring = Declaring { name, no_wait: declare.no_wait, command: Some(Box::new(command)) };
+    Ok(Plan::Declare { declaring, there })
+}
+
+fn plan_passively(cx: &mut Context<'_>, name: ShortStr, no_wait: bool) -> Result<Plan, Failure> {
+    // As in RabbitMQ an empty name stands for the queue declared last only where queues are used.
+    cx.shared.check_any(Kind::Queue, &name)?;
+    let place = {
+        let machine = cx.shared.broker.metadata().read();
+        let queue = machine.queue_for(&cx.shared.vhost, &name, cx.shared.id).map_err(|why| refused(&why))?;
+        Place { queue: queue.id, group: queue.group }
+    };
+    Ok(Plan::Declare { declaring: Declaring { name, no_wait, command: None }, there: Some(place) })
 }
 
 /// The queue, when an equivalent one is there; else the command gets the group where the queue is to live.

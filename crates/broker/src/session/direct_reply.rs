@@ -52,12 +52,15 @@ impl Channel {
     ) -> Result<(), Failure> {
         let declaring = Declaring { name, no_wait, command: None };
         if declaring.name == reply_to::QUEUE {
-            return self.answer_declare(cx, &declaring, 0, 1);
+            self.last_queue = declaring.name.clone();
+            self.answer_declare(cx, caller, &declaring, 0, 1);
+            return Ok(());
         }
         let target = reply_to::target(declaring.name.as_bytes()).flatten();
         let is_up = |group: GroupId| group.local_node().is_some_and(|node| cx.shared.broker.groups().is_node_up(node));
         match target.filter(|(_, group)| is_up(*group)) {
             Some((queue, group)) => {
+                self.last_queue = declaring.name.clone();
                 self.begin(cx, caller, Step::Inspect(declaring, Place { queue, group }));
                 Ok(())
             }

@@ -6,6 +6,7 @@ use metadata::{Command, DeclareExchange, DeleteExchange, ExchangeKind, Refusal, 
 use types::{FieldTable, FieldValue, ShortStr};
 
 use super::{
+    ahead::Plan,
     channel::{Caller, Channel},
     operation::{Step, refused},
     shared::Context,
@@ -20,39 +21,13 @@ impl Channel {
         caller: Caller,
         declare: methods::Declare,
     ) -> Result<(), Failure> {
-        let name = names::stripped(&declare.exchange);
         if declare.passive {
-            check_passively(cx, &name)?;
+            check_passively(cx, &names::stripped(&declare.exchange))?;
             self.answer(cx, declare.no_wait, methods::DeclareOk);
             return Ok(());
         }
-        match ExchangeKind::parse(declare.type_.as_bytes()) {
-            None => return Err(refused(&Refusal::UnknownExchangeType(declare.type_))),
-            // It would route, but keep no history: whoever declares it relies on that.
-            Some(ExchangeKind::RecentHistory) => {
-                return Err(Failure::precondition("exchange type 'x-recent-history' is not supported yet"));
-            }
-            Some(_) => {}
-        }
-        refuse_default(&name)?;
-        cx.shared.check(Access::Configure, Kind::Exchange, &name)?;
-        let command = Command::DeclareExchange(DeclareExchange {
-            vhost: cx.shared.vhost.clone(),
-            name: name.clone(),
-            kind: declare.type_.compact(),
-            durable: declare.durable,
-            auto_delete: declare.auto_delete,
-            internal: declare.internal,
-            arguments: declare.arguments.clone(),
-        });
-        if is_unchanged(cx, &command)? {
-            self.answer(cx, declare.no_wait, methods::DeclareOk);
-            return Ok(());
-        }
-        check_alternate_rights(cx, &name, &declare.arguments)?;
-        let answer = (!declare.no_wait).then(|| methods::DeclareOk.into());
-        self.propose(cx, caller, command, Step::Change { answer });
-        Ok(())
+        let plan = plan_declare(cx, declare)?;
+        self.carry_out(cx, caller, plan)
     }
 
     /// Deletes an exchange. One that is not there counts as deleted.
@@ -81,8 +56,38 @@ impl Channel {
     }
 }
 
-/// Whether what a client declares or binds is there already, just so.
-pub(crate) fn is_unchanged(cx: &Context<'_>, command: &Command) -> Result<bool, Failure> {
+/// What comes of declaring an exchange.
+pub(crate) fn plan_declare(cx: &mut Context<'_>, declare: methods::Declare) -> Result<Plan, Failure> {
+    let name = names::stripped(&declare.exchange);
+    match ExchangeKind::parse(declare.type_.as_bytes()) {
+        None => return Err(refused(&Refusal::UnknownExchangeType(declare.type_))),
+        // It would route, but keep no history: whoever declares it relies on that.
+        Some(ExchangeKind::RecentHistory) => {
+            return Err(Failure::precondition("exchange type 'x-recent-history' is not supported yet"));
+        }
+        Some(_) => {}
+    }
+    refuse_default(&name)?;
+    cx.shared.check(Access::Configure, Kind::Exchange, &name)?;
+    let command = Command::DeclareExchange(DeclareExchange {
+        vhost: cx.shared.vhost.clone(),
+        name: name.clone(),
+        kind: declare.type_.compact(),
+        durable: declare.durable,
+        auto_delete: declare.auto_delete,
+        internal: declare.internal,
+        arguments: declare.arguments.clone(),
+    });
+    let is_unchanged = is_unchanged(cx, &command)?;
+    if !is_unchanged {
+        check_alternate_rights(cx, &name, &declare.arguments)?;
+    }
+    let answer = (!declare.no_wait).then(|| methods::DeclareOk.into());
+    Ok(Plan::Change { command: Box::new(command), answer, is_unchanged })
+}
+
+/// Whether what a client declares is there already, just so.
+fn is_unchanged(cx: &Context<'_>, command: &Command) -> Result<bool, Failure> {
     let machine = cx.shared.broker.metadata().read();
     match machine.refusal_now(command) {
         Some(refusal) => Err(refused(&refusal)),

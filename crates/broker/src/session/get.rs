@@ -116,7 +116,7 @@ impl Channel {
     }
 
     fn is_getting_from(&self, queue: QueueId) -> bool {
-        let step = self.operation.as_ref().map(|operation| &operation.step);
+        let step = self.operations.first();
         matches!(step, Some(Step::Get { place, .. }) if place.queue == queue)
     }
 

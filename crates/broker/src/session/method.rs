@@ -10,8 +10,7 @@ use crate::failure::Failure;
 
 impl Channel {
     /// Acts on a method.
-    pub(crate) fn method(&mut self, cx: &mut Context<'_>, method: Method) -> Result<(), Failure> {
-        let caller = Caller::of(&method);
+    pub(crate) fn method(&mut self, cx: &mut Context<'_>, caller: Caller, method: Method) -> Result<(), Failure> {
         match method {
             Method::ExchangeDeclare(declare) => self.exchange_declare(cx, caller, declare),
             Method::ExchangeDelete(delete) => self.exchange_delete(cx, caller, &delete),

@@ -1,4 +1,4 @@
-//! What a channel waits for before its next event: one operation at a time, step by step.
+//! What a channel waits for before its next event, step by step.
 //!
 //! ```text
 //! exchange.declare/delete/bind/unbind, queue.bind/unbind:  Change
@@ -25,15 +25,6 @@ use crate::{
     completion::Completion,
     failure::{self, Failure},
 };
-
-/// What a channel waits for.
-#[derive(Debug)]
-pub(crate) struct Operation {
-    /// Errors name it.
-    pub(crate) caller: Caller,
-    /// Where it stands.
-    pub(crate) step: Step,
-}
 
 /// One step of an operation.
 #[derive(Debug)]
@@ -84,6 +75,8 @@ pub(crate) enum Step {
     },
     /// A transaction is done.
     Commit,
+    /// It is done; the client gets this answer when it is its turn.
+    Done(Option<Method>),
     /// A queue is emptied.
     Purge {
         /// Which.
@@ -157,7 +150,7 @@ impl Step {
             | Step::Replace(Declaring { name, .. }) => ("declaring", name),
             Step::Detach(_) => return "failed cancelling a consumer".to_owned(),
             Step::Commit => return "failed committing a transaction".to_owned(),
-            Step::Change { .. } | Step::Unlist { .. } => return "failed changing metadata".to_owned(),
+            Step::Change { .. } | Step::Unlist { .. } | Step::Done(_) => return "failed changing metadata".to_owned(),
         };
         format!("failed {verb} queue '{name}' in vhost '{vhost}'")
     }
@@ -171,6 +164,7 @@ impl Step {
             | Step::Create(..)
             | Step::Replace(_)
             | Step::Commit
+            | Step::Done(_)
             | Step::Unlist { .. } => {
                 return None;
             }
@@ -202,24 +196,24 @@ impl Channel {
 
     /// Begins a step that waits for a change of metadata.
     pub(crate) fn propose(&mut self, cx: &mut Context<'_>, caller: Caller, command: metadata::Command, step: Step) {
-        self.operation = Some(Operation { caller, step });
-        crate::completion::propose(&cx.shared.broker, &cx.shared.mailbox, self.address(), command);
+        self.operations.set(caller, step);
+        let (broker, mailbox) = (&cx.shared.broker, &cx.shared.mailbox);
+        crate::completion::propose(broker, mailbox, self.address(), caller.operation, command);
     }
 
     /// A group has answered what the operation waits for.
-    pub(crate) fn answered(&mut self, cx: &mut Context<'_>, answer: Answer) {
-        let Some(Operation { caller, step }) = self.operation.take() else { return };
+    pub(crate) fn answered(&mut self, cx: &mut Context<'_>, operation: u64, answer: Answer) {
+        let Some((caller, step)) = self.operations.take(operation) else { return };
         if let Err(failure) = self.continue_with(cx, caller, step, answer) {
-            self.fail(cx, &failure, caller);
+            self.operation_failed(cx, caller, &failure);
         }
-        self.resume(cx);
     }
 
     /// The group did what the operation waits for, but its answer is lost.
-    pub(crate) fn answer_lost(&mut self, cx: &mut Context<'_>) {
-        let Some(Operation { caller, step }) = self.operation.take() else { return };
+    pub(crate) fn answer_lost(&mut self, cx: &mut Context<'_>, operation: u64) {
+        let Some((caller, step)) = self.operations.take(operation) else { return };
         match step {
-            Step::Get { place, no_ack, .. } if self.answer_get_again(cx, place, no_ack) => self.resume(cx),
+            Step::Get { place, no_ack, .. } if self.answer_get_again(cx, place, no_ack) => {}
             Step::Create(declaring, place) => self.create(cx, caller, declaring, place),
             // Done a second time these change nothing; of a message that was fetched the first time, see there.
             step => self.begin(cx, caller, step),
@@ -227,26 +221,42 @@ impl Channel {
     }
 
     /// The group will not answer.
-    pub(crate) fn unanswered(&mut self, cx: &mut Context<'_>) {
-        if let Some(Operation { caller, step }) = self.operation.take() {
+    pub(crate) fn unanswered(&mut self, cx: &mut Context<'_>, operation: u64) {
+        if let Some((caller, step)) = self.operations.take(operation) {
             let failed = step.description(&cx.shared.vhost);
             let text = format!("{failed}: no majority of its replicas answered in time, try again later");
-            self.fail(cx, &Failure::internal(text), caller);
+            self.operation_failed(cx, caller, &Failure::internal(text));
         }
     }
 
     /// A change of metadata is done.
-    pub(crate) fn completed(&mut self, cx: &mut Context<'_>, completion: Completion) {
-        let Some(Operation { caller, step }) = self.operation.take() else { return };
+    pub(crate) fn completed(&mut self, cx: &mut Context<'_>, operation: u64, completion: Completion, is_spread: bool) {
+        let Some((caller, step)) = self.operations.take(operation) else { return };
+        if !is_spread {
+            self.operations.await_spread(operation);
+        }
         let result = match completion {
             Ok(metadata::Reply::Refused(refusal)) => Err(refused(&refusal)),
             Ok(reply) => self.changed(cx, caller, step, &reply),
             Err(error) => Err(Failure::internal(error.to_string())),
         };
         if let Err(failure) = result {
-            self.fail(cx, &failure, caller);
+            self.operation_failed(cx, caller, &failure);
         }
-        self.resume(cx);
+        self.advance(cx);
+    }
+
+    /// The other nodes have heard of what came of a change of metadata.
+    pub(crate) fn spread(&mut self, cx: &mut Context<'_>, operation: u64) {
+        self.operations.spread(operation);
+        self.advance(cx);
+    }
+
+    /// What was begun ahead of its turn is tried again then: it may have failed for coming too early.
+    fn operation_failed(&mut self, cx: &mut Context<'_>, caller: Caller, failure: &Failure) {
+        if !self.operations.void(caller.operation) {
+            self.fail(cx, failure, caller);
+        }
     }
 
     fn changed(
@@ -257,7 +267,11 @@ impl Channel {
         reply: &metadata::Reply,
     ) -> Result<(), Failure> {
         match step {
-            Step::Change { answer } | Step::Unlist { answer } => {
+            Step::Change { answer } => {
+                self.finish(cx, caller, answer);
+                Ok(())
+            }
+            Step::Unlist { answer } => {
                 if let Some(answer) = answer {
                     self.send(cx, answer);
                 }
@@ -273,6 +287,7 @@ impl Channel {
             | Step::Detach(_)
             | Step::Get { .. }
             | Step::Commit
+            | Step::Done(_)
             | Step::Purge { .. } => Err(Failure::internal("metadata answered what it was not asked")),
         }
     }
@@ -315,9 +330,12 @@ impl Channel {
                 }
                 other => Err(no_queue_or(cx, &name, &other)),
             },
-            Step::Change { .. } | Step::Declare(_) | Step::Replace(_) | Step::Commit | Step::Unlist { .. } => {
-                Err(unexpected())
-            }
+            Step::Change { .. }
+            | Step::Declare(_)
+            | Step::Replace(_)
+            | Step::Commit
+            | Step::Done(_)
+            | Step::Unlist { .. } => Err(unexpected()),
         }
     }
 }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::{
     channel::{Caller, Channel, EVENT_BYTES},
     confirm::Fate,
-    operation::{Operation, Step},
+    operation::Step,
     publish::Routed,
     shared::{Context, Shared},
 };
@@ -68,7 +68,7 @@ impl Channel {
         if self.transaction.chunks_due == 0 {
             self.send(cx, tx::CommitOk);
         } else {
-            self.operation = Some(Operation { caller, step: Step::Commit });
+            self.operations.set(caller, Step::Commit);
         }
         Ok(())
     }
@@ -94,9 +94,7 @@ impl Channel {
             return;
         }
         let has_failed = mem::take(&mut self.transaction.has_failed);
-        let Some(Operation { caller, .. }) = self.operation.take_if(|operation| operation.step.is_commit()) else {
-            return;
-        };
+        let Some(caller) = self.operations.take_commit() else { return };
         if has_failed {
             self.fail(cx, &Failure::precondition("partial tx completion"), caller);
         } else {
