@@ -127,6 +127,11 @@ impl Machine {
         self.ended.iter().copied()
     }
 
+    /// Whether it is one of them.
+    pub fn has_ended(&self, queue: QueueId) -> bool {
+        self.ended.contains(&queue)
+    }
+
     /// The greatest `proposed_at` of all entries.
     pub fn time(&self) -> Timestamp {
         self.time

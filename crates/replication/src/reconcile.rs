@@ -24,6 +24,9 @@ const REMIND_EVERY: Duration = Duration::from_secs(1);
 /// Queues whose settings are compared in one round, though nothing says that they have changed. All of a group with 10,000 have
 /// had their turn after 12 s.
 const COMPARED_MAX: usize = 200;
+/// Queues of metadata and machine that are compared in one round, while both are locked. All of a group with 100,000 have had
+/// their turn after 5 s. While many are being declared, the two differ all the time.
+const LOOKED_MAX: usize = 10_000;
 /// Of everything else, so much in one round.
 const WORK_MAX: usize = 1000;
 
@@ -90,6 +93,8 @@ pub(crate) struct Round {
 #[derive(Debug, Default)]
 pub(crate) struct Reconcile {
     compared_at: Option<Instant>,
+    /// A comparison is under way: those up to there were compared.
+    comparing: Option<Option<QueueId>>,
     /// Whether metadata and the group had different numbers of queues in the last round.
     differed: bool,
     reminded_at: Option<Instant>,
@@ -130,7 +135,11 @@ impl Reconcile {
         self.differed = differs;
         if unfinished || self.compared_at.is_none_or(|at| at.elapsed() > EVERY) {
             self.compared_at = Some(Instant::now());
-            disagreements(group, meta, queues, &mut round.commands);
+            self.comparing.get_or_insert(None);
+        }
+        if let Some(from) = self.comparing {
+            let up_to = disagreements(group, from, meta, queues, &mut round.commands);
+            self.comparing = up_to.map(Some);
         }
     }
 
@@ -180,17 +189,38 @@ impl Reconcile {
     }
 }
 
-/// Queues that metadata has and this group has not, and the other way round.
-fn disagreements(group: GroupId, meta: &metadata::Machine, queues: &queue::Machine, commands: &mut Vec<Command>) {
-    let here: BTreeSet<QueueId> = queues.queues().collect();
-    let ended: BTreeSet<QueueId> = queues.ended().collect();
+/// Queues above `from` that metadata has and this group has not, and the other way round. Up to where it came; `None`: to the end.
+fn disagreements(
+    group: GroupId,
+    from: Option<QueueId>,
+    meta: &metadata::Machine,
+    queues: &queue::Machine,
+    commands: &mut Vec<Command>,
+) -> Option<QueueId> {
     let next = meta.next_queue_id();
-    let wanted: BTreeSet<QueueId> = meta.queues_in_group(group).map(|queue| queue.id).collect();
-    // A queue with a higher id than metadata has given out here is one that this node has not heard of yet.
-    let gone = here.difference(&wanted).filter(|queue| **queue < next);
-    commands.extend(gone.map(|queue| Command::DeleteQueue { queue: *queue, if_unused: false, if_empty: false }));
-    let new = wanted.difference(&here).filter(|queue| !ended.contains(queue));
-    commands.extend(new.map(|queue| Command::CreateQueue { queue: *queue, config: queue_config(meta, *queue) }));
+    let mut here = queues.queues_after(from).peekable();
+    let mut wanted = meta.queues_in_group_after(group, from).peekable();
+    let mut looked_at = from;
+    for _ in 0..LOOKED_MAX {
+        let queue = match (here.peek().copied(), wanted.peek().copied()) {
+            (None, None) => return None,
+            (Some(one), Some(other)) => one.min(other),
+            (Some(one), None) | (None, Some(one)) => one,
+        };
+        let is_here = here.next_if_eq(&queue).is_some();
+        let is_wanted = wanted.next_if_eq(&queue).is_some();
+        if is_here && !is_wanted && queue < next {
+            // One with a higher id than metadata has given out here is one that this node has not heard of yet.
+            commands.push(Command::DeleteQueue { queue, if_unused: false, if_empty: false });
+        } else if is_wanted && !is_here && !queues.has_ended(queue) {
+            commands.push(Command::CreateQueue { queue, config: queue_config(meta, queue) });
+        }
+        looked_at = Some(queue);
+        if commands.len() >= WORK_MAX {
+            break;
+        }
+    }
+    looked_at
 }
 
 /// The command that brings a queue's settings up to date, when they are not.

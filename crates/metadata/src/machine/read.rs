@@ -129,6 +129,12 @@ impl Machine {
         self.by_group.get(&group).into_iter().flatten().filter_map(|id| self.queues.get(id))
     }
 
+    /// The ids of the queues whose messages are in that group and whose ids are above one, ascending; `None`: from the first.
+    pub fn queues_in_group_after(&self, group: GroupId, queue: Option<QueueId>) -> impl Iterator<Item = QueueId> {
+        let from = queue.map_or(Bound::Unbounded, Bound::Excluded);
+        self.by_group.get(&group).into_iter().flat_map(move |ids| ids.range((from, Bound::Unbounded)).copied())
+    }
+
     /// How many queues have their messages in that group.
     pub fn queue_count_in_group(&self, group: GroupId) -> usize {
         self.by_group.get(&group).map_or(0, |ids| ids.len())

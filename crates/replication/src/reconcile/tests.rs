@@ -192,3 +192,33 @@ fn a_new_leader_finds_settings_that_the_last_one_did_not_come_to() {
     assert_eq!(rounds, 3);
     assert!(queues.iter().all(|queue| world.queues.config(*queue).unwrap().max_length == Some(5)));
 }
+
+#[test]
+fn queues_are_compared_some_at_a_time_until_all_have_had_their_turn() {
+    let mut world = World::new();
+    let count = 2 * LOOKED_MAX + 10;
+    let queues: Vec<QueueId> = (0..count).map(|n| world.declare(&format!("q-{n}"), false)).collect();
+    let create = |queue: &QueueId| Command::CreateQueue { queue: *queue, config: QueueConfig::default() };
+    let (missing, there) = queues.split_last().unwrap();
+    world.apply(there.iter().map(create).collect());
+    let mut created = 0;
+    for round in 1..=3 {
+        let commands = world.round().commands;
+        created += commands.iter().filter(|command| **command == create(missing)).count();
+        assert_eq!(created, usize::from(round == 3), "in round {round}");
+        world.apply(commands);
+    }
+    assert!(world.queues.config(*missing).is_some());
+    assert_eq!(world.reconcile.comparing, None);
+}
+
+#[test]
+fn what_many_rounds_find_is_found_though_much_is_to_be_done() {
+    let mut world = World::new();
+    let queues: Vec<QueueId> = (0..2 * WORK_MAX + 10).map(|n| world.declare(&format!("q-{n}"), false)).collect();
+    world.agree();
+    assert!(queues.iter().all(|queue| world.queues.config(*queue).is_some()));
+    queues.iter().for_each(|queue| drop(world.change(metadata::Command::DeleteQueue { queue: *queue })));
+    world.agree();
+    assert_eq!(world.queues.queues().count(), 0);
+}
