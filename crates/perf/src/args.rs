@@ -116,15 +116,24 @@ pub struct DeclareArgs {
     /// Queues to declare; suffixes k and M are decimal.
     #[arg(long, default_value = "1000", value_parser = parse_amount, value_name = "N")]
     pub count: u64,
-    /// Connections that declare at the same time, each one queue after the other.
+    /// Connections that declare at the same time.
     #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub connections: u16,
     /// Names of the queues; %d is replaced by a number from 0.
     #[arg(long, default_value = "perf-declare-%d", value_name = "NAME")]
     pub queue_pattern: String,
+    /// Declares of a connection that are sent before the first of them is answered. By default each waits for the one before.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub window: u16,
     /// Type of the queues, which are durable.
     #[arg(long, value_enum, default_value_t = QueueType::Quorum)]
     pub queue_type: QueueType,
+    /// Declare queues that go with their connections instead, and are neither durable nor of a type.
+    #[arg(long)]
+    pub exclusive: bool,
+    /// Keep the connections open for so long after the last declare, to look at what the queues cost.
+    #[arg(long, value_parser = parse_seconds, value_name = "S")]
+    pub hold: Option<f64>,
     /// Keep the queues; without this they are deleted, which is timed as well.
     #[arg(long)]
     pub keep: bool,

@@ -105,9 +105,17 @@ impl Client {
     /// When the broker closes channel or connection instead, or does not answer.
     pub(crate) async fn call(&mut self, channel: u16, method: &impl EncodeMethod) -> Result<Method> {
         self.link.push_method(channel, method);
+        self.answer().await.with_context(|| format!("{} has failed", method.info().name))
+    }
+
+    /// Waits for the next method that comes.
+    ///
+    /// # Errors
+    /// When the broker closes channel or connection instead, or does not answer.
+    pub(crate) async fn answer(&mut self) -> Result<Method> {
         match timeout(ANSWER_TIME_MAX, self.receive()).await {
             Ok(received) => received,
-            Err(_) => bail!("no answer to {} within {} s", method.info().name, ANSWER_TIME_MAX.as_secs()),
+            Err(_) => bail!("no answer within {} s", ANSWER_TIME_MAX.as_secs()),
         }
     }
 

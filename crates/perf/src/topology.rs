@@ -37,14 +37,28 @@ pub(crate) async fn connect(uris: &UriList) -> Result<Client> {
 /// # Errors
 /// When the broker refuses; the channel is then closed.
 pub(crate) async fn declare(client: &mut Client, name: &str, queue_type: QueueType) -> Result<()> {
+    declare_ok(client, name, &durable(name, queue_type)?).await.map(drop)
+}
+
+/// What declares a durable queue of that type.
+///
+/// # Errors
+/// When the name is too long.
+pub(crate) fn durable(name: &str, queue_type: QueueType) -> Result<queue::Declare> {
     let mut arguments = FieldTable::default();
     if let Some(queue_type) = queue_type.argument() {
         let value = FieldValue::LongStr(Bytes::from_static(queue_type.as_bytes()));
         arguments.push(ShortStr::from_static("x-queue-type"), value);
     }
-    let method = queue::Declare { durable: true, arguments, ..passive(name)? };
-    let method = queue::Declare { passive: false, ..method };
-    declare_ok(client, name, &method).await.map(drop)
+    Ok(queue::Declare { durable: true, passive: false, arguments, ..passive(name)? })
+}
+
+/// What declares a queue that goes with its connection.
+///
+/// # Errors
+/// When the name is too long.
+pub(crate) fn exclusive(name: &str) -> Result<queue::Declare> {
+    Ok(queue::Declare { exclusive: true, passive: false, ..passive(name)? })
 }
 
 /// How many messages are ready in a queue.
@@ -61,11 +75,18 @@ pub(crate) async fn ready_messages(client: &mut Client, name: &str) -> Result<u6
 /// # Errors
 /// When the broker refuses.
 pub(crate) async fn delete(client: &mut Client, name: &str) -> Result<()> {
-    let method = queue::Delete { queue: ShortStr::copy_from(name)?, if_unused: false, if_empty: false, no_wait: false };
-    match client.call(CHANNEL, &method).await.with_context(|| format!("cannot delete queue '{name}'"))? {
+    match client.call(CHANNEL, &delete_method(name)?).await.with_context(|| format!("cannot delete queue '{name}'"))? {
         Method::QueueDeleteOk(_) => Ok(()),
         other => Err(unexpected(&other)),
     }
+}
+
+/// What deletes a queue.
+///
+/// # Errors
+/// When the name is too long.
+pub(crate) fn delete_method(name: &str) -> Result<queue::Delete> {
+    Ok(queue::Delete { queue: ShortStr::copy_from(name)?, if_unused: false, if_empty: false, no_wait: false })
 }
 
 fn passive(name: &str) -> Result<queue::Declare> {

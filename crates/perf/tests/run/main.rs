@@ -199,6 +199,17 @@ async fn queues_are_declared_and_deleted_by_many_connections() {
 }
 
 #[tokio::test]
+async fn many_declares_are_sent_before_the_first_is_answered() {
+    let broker = Broker::start(Script::default()).await;
+    let all = perf(&broker, "declare --count 50 --connections 2 --window 20").await;
+    assert_eq!((all.exit, all.number("/declare/latency/count")), (Ok(ExitCode::SUCCESS), 50));
+    assert_eq!((all.number("/delete/latency/count"), broker.queues().len()), (50, 0));
+    let exclusive = perf(&broker, "declare --count 30 --connections 1 --window 40 --exclusive").await;
+    assert_eq!((exclusive.number("/declare/latency/count"), broker.queues().len()), (30, 30));
+    assert!(exclusive.report["delete"].is_null(), "they go with their connections");
+}
+
+#[tokio::test]
 async fn connections_are_opened_and_held() {
     let broker = Broker::start(Script::default()).await;
     let churned = perf(&broker, "connect --count 40 --concurrency 4 --channel").await;
