@@ -27,7 +27,7 @@ impl Channel {
         };
         self.confirm(cx, &chunk, fate);
         if replies == ChunkReplies::Unavailable
-            && chunk.expected.is_none()
+            && chunk.expected.is_empty()
             && self.holding.contains(&chunk.group)
             && !self.has_failed
         {
