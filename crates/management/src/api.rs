@@ -40,6 +40,7 @@ pub(crate) fn router() -> Router<App> {
         .route("/overview", get(overview::overview))
         .route("/whoami", get(overview::whoami))
         .route("/nodes", get(overview::nodes))
+        .route("/quorate/replicas", get(overview::replicas))
         .route("/cluster-name", get(overview::cluster_name).put(overview::set_cluster_name))
         .route("/health/checks/alarms", get(overview::alarms))
         .route("/health/checks/local-alarms", get(overview::alarms))

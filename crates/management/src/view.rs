@@ -27,6 +27,9 @@ pub trait View: Send + Sync + 'static {
     /// All nodes and groups.
     fn cluster(&self) -> ClusterView;
 
+    /// The state of each replica of this node as one number. Takes time in the size of the state, on the blocking pool.
+    fn replicas(&self) -> BoxFuture<Vec<ReplicaView>>;
+
     /// A queue's figures as this node's replica has them; `None` when it has none.
     fn queue_stats(&self, group: GroupId, queue: QueueId) -> Option<QueueStats>;
 
@@ -161,4 +164,15 @@ pub struct GroupView {
     pub leader: Option<String>,
     /// The names of its voters.
     pub members: Vec<String>,
+}
+
+/// A replica of a Raft group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReplicaView {
+    /// The group's id; zero is the metadata group.
+    pub group: u32,
+    /// The last log index that it has applied.
+    pub applied: u64,
+    /// A hash of its state, in hexadecimal digits. Replicas that have applied the same entries have the same.
+    pub digest: String,
 }

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use broker::Broker;
 use management::{
-    BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProcessView, ProductView, QueueView, ResourceLimits, View,
+    BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProcessView, ProductView, QueueView, ResourceLimits, View, ReplicaView,
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
 use queue::QueueStats;
@@ -46,6 +46,10 @@ impl View for Fake {
             nodes: vec![NodeView { id: 1, name: "node1".into(), address: "127.0.0.1:25672".into(), live: true }],
             groups: vec![GroupView { id: 0, leader: None, members: vec!["node1".into()] }],
         }
+    }
+
+    fn replicas(&self) -> BoxFuture<Vec<ReplicaView>> {
+        Box::pin(async { vec![ReplicaView { group: 4, applied: 17, digest: "00000000000000ab".to_owned() }] })
     }
 
     fn queue_stats(&self, _: GroupId, _: QueueId) -> Option<QueueStats> {
@@ -163,6 +167,16 @@ async fn the_cluster_lists_nodes_and_groups() {
     let nodes = json!([{ "id": 1, "name": "node1", "address": "127.0.0.1:25672", "live": true }]);
     let groups = json!([{ "id": 0, "leader": null, "members": ["node1"] }]);
     assert_eq!(cluster, json!({ "node": "node1", "nodes": nodes, "groups": groups }));
+}
+
+#[tokio::test]
+async fn replicas_are_shown_to_administrators_alone() {
+    let server = start(&[]).await;
+    assert_eq!(get(&server, "/api/quorate/replicas").await.0, 401);
+    let request = "GET /api/quorate/replicas HTTP/1.1\r\nhost: x\r\nauthorization: Bearer secret\r\n\r\n";
+    let (status, _, body) = send(&server, request).await;
+    let replicas = json!([{ "group": 4, "applied": 17, "digest": "00000000000000ab" }]);
+    assert_eq!((status, serde_json::from_str::<Value>(&body).unwrap()), (200, replicas));
 }
 
 #[tokio::test]

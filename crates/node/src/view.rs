@@ -10,10 +10,10 @@ use std::{
 };
 
 use management::{
-    BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProcessView, ProductView, QueueView, ResourceLimits, View,
+    BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProcessView, ProductView, QueueView, ResourceLimits, View, ReplicaView,
 };
 use queue::QueueStats;
-use replication::{Identity, Metadata, Replication};
+use replication::{Identity, Metadata, ReplicaState, Replication};
 use serde_json::Value;
 use storage::RocksStore;
 use types::{GroupId, NodeId, QueueId};
@@ -94,6 +94,19 @@ impl View for NodeStatus {
             members: self.names(&status.members),
         });
         ClusterView { node: self.name(self.identity.node), nodes: nodes.collect(), groups: groups.collect() }
+    }
+
+    fn replicas(&self) -> BoxFuture<Vec<ReplicaView>> {
+        let replication = self.replication.clone();
+        Box::pin(async move {
+            let states = tokio::task::spawn_blocking(move || replication.replicas()).await.unwrap_or_default();
+            let view = |state: ReplicaState| ReplicaView {
+                group: state.group.0,
+                applied: state.applied,
+                digest: format!("{:016x}", state.digest),
+            };
+            states.into_iter().map(view).collect()
+        })
     }
 
     fn queue_stats(&self, group: GroupId, queue: QueueId) -> Option<QueueStats> {

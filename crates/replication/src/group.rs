@@ -172,6 +172,12 @@ impl<M: Machine> Group<M> {
         self.raft.metrics().borrow_watched().current_leader.map(NodeId)
     }
 
+    /// The last entry that this node's replica has applied.
+    pub(crate) fn applied(&self) -> u64 {
+        use openraft::async_runtime::WatchReceiver;
+        self.raft.metrics().borrow_watched().last_applied.map_or(0, |id| id.index)
+    }
+
     /// How far each voter has the log, as a leader knows it.
     pub(crate) fn matched(&self) -> Vec<(u64, u64)> {
         use openraft::async_runtime::WatchReceiver;

@@ -41,5 +41,5 @@ pub use api::{
 };
 pub use config::{Config, Founder, Timers};
 pub use founding::{FoundingError, Identity};
-pub use node::{GroupStatus, Joined, Replication, StartError};
+pub use node::{GroupStatus, Joined, ReplicaState, Replication, StartError};
 pub use settings::queue_config;

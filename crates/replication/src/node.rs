@@ -4,6 +4,7 @@ mod door;
 mod join;
 mod leadership;
 mod links;
+mod replicas;
 mod routes;
 mod start;
 
@@ -19,7 +20,10 @@ use queue::Command;
 use types::{Blob, GroupId, NodeId, QueueId, SessionId};
 
 pub(crate) use self::join::first_session_serial;
-pub use self::join::{Joined, StartError};
+pub use self::{
+    join::{Joined, StartError},
+    replicas::ReplicaState,
+};
 use self::{routes::Routes, start::voters};
 use crate::{
     alarms::Alarms,

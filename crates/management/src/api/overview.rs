@@ -1,4 +1,4 @@
-//! `/api/overview`, `/api/whoami`, `/api/nodes`, `/api/cluster-name`, `/api/health/checks`
+//! `/api/overview`, `/api/whoami`, `/api/nodes`, `/api/cluster-name`, `/api/quorate/replicas`, `/api/health/checks`
 
 use std::net::SocketAddr;
 
@@ -67,6 +67,12 @@ pub(crate) async fn nodes(State(app): State<App>, caller: Caller) -> Outcome {
         view
     };
     found(&cluster.nodes.iter().map(view).collect::<Vec<_>>())
+}
+
+/// For comparing replicas when all is quiet. It walks the whole state, so it is for administrators.
+pub(crate) async fn replicas(State(app): State<App>, caller: Caller) -> Outcome {
+    caller.administrates()?;
+    found(&app.view.replicas().await)
 }
 
 pub(crate) async fn cluster_name(State(app): State<App>, _caller: Caller) -> Outcome {
