@@ -9,6 +9,7 @@ pub mod cargo;
 pub mod cluster;
 pub mod codegen;
 pub mod demo;
+pub mod faults;
 pub mod fix;
 pub mod http;
 pub mod install;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use xtask::{bench, cluster, demo, fix, test, tidy, verify};
+use xtask::{bench, cluster, demo, faults, fix, test, tidy, verify};
 
 /// Quorate's tasks
 #[derive(Debug, Parser)]
@@ -25,6 +25,8 @@ enum Task {
     Demo,
     /// Standard works on a cluster of its own, and on another broker in turn
     Bench(bench::BenchArgs),
+    /// Faults of networks, disks and processes under load, on clusters of their own
+    Faults(faults::FaultsArgs),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Demo => demo::run(),
         Task::Bench(args) => bench::run(&args),
+        Task::Faults(args) => faults::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

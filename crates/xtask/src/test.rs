@@ -4,7 +4,11 @@ use std::{path::Path, process::Command, time::Instant};
 
 use anyhow::{Context, Result};
 
-use crate::{cargo, paths, rocksdb, shell, tidy};
+use crate::{
+    cargo,
+    faults::{self, FaultsArgs},
+    paths, rocksdb, shell, tidy,
+};
 
 /// Runs all steps.
 ///
@@ -19,6 +23,7 @@ pub fn run() -> Result<()> {
     step("lints", || lints(&root))?;
     step("unit and property tests", || cargo::run(&root, &["test", "--release", "--workspace"]))?;
     step("stock clients, bad input and power loss against three nodes", || conformance(&root))?;
+    step("faults under load", || faults::run(&FaultsArgs::quick()))?;
     println!("\nall steps passed in {:.0} s", begin.elapsed().as_secs_f64());
     Ok(())
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 /// A crate's normal dependencies are all in lower layers.
-const LAYERS: [(&str, u8); 20] = [
+const LAYERS: [(&str, u8); 21] = [
     ("types", 0),
     ("telemetry", 0),
     ("amqp-codec", 1),
@@ -27,6 +27,7 @@ const LAYERS: [(&str, u8); 20] = [
     ("test-support", DEVELOPMENT),
     ("xtask", DEVELOPMENT),
     ("conformance", DEVELOPMENT + 1),
+    ("faults", DEVELOPMENT + 1),
 ];
 
 /// From this layer on crates are for development: the product does not depend on them, they may depend on all of it.

@@ -1,0 +1,100 @@
+//! A node's HTTP API, as far as the runs ask it.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use serde_json::Value;
+use ureq::Agent;
+
+/// How long an answer may take: a node that is busy answers later than one that is well, one that is stopped never.
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// guest:guest in base64.
+const AUTHORIZATION: &str = "Basic Z3Vlc3Q6Z3Vlc3Q=";
+
+/// One node's API.
+#[derive(Clone, Debug)]
+pub struct Api {
+    agent: Agent,
+    node: String,
+}
+
+/// A replica of a group, as the node that has it sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Replica {
+    /// The group.
+    pub group: u32,
+    /// The last log index that it has applied.
+    pub applied: u64,
+    /// A hash of its state.
+    pub digest: String,
+}
+
+/// A queue's depth on a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// Messages that wait.
+    pub ready: u64,
+    /// Messages that consumers hold.
+    pub unacked: u64,
+}
+
+impl Api {
+    /// The API at `host:port`.
+    pub fn new(node: &str) -> Self {
+        let config = Agent::config_builder().timeout_global(Some(TIMEOUT)).build();
+        Api { agent: config.into(), node: node.to_owned() }
+    }
+
+    fn get(&self, path: &str) -> Result<Value> {
+        let request = self.agent.get(format!("http://{}{path}", self.node)).header("authorization", AUTHORIZATION);
+        let text = request.call()?.body_mut().read_to_string()?;
+        serde_json::from_str(&text).with_context(|| format!("{path} of {} is no JSON", self.node))
+    }
+
+    /// Whether the node says that clients can use it.
+    pub fn is_ready(&self) -> bool {
+        self.get("/health/ready").is_ok()
+    }
+
+    /// The number of the node that leads a queue's group, as this node knows it.
+    ///
+    /// # Errors
+    /// When the node does not answer or knows no such queue.
+    pub fn leader(&self, queue: &str) -> Result<Option<usize>> {
+        let view = self.get(&format!("/quorate/v1/queues/%2F/{queue}"))?;
+        Ok(view["leader"].as_str().and_then(number_of))
+    }
+
+    /// A queue's depth as this node's replica has it.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub fn depth(&self, queue: &str) -> Result<Depth> {
+        let view = self.get(&format!("/api/queues/%2F/{queue}"))?;
+        let figure = |name: &str| view[name].as_u64().with_context(|| format!("{name} is not told"));
+        Ok(Depth { ready: figure("messages_ready")?, unacked: figure("messages_unacknowledged")? })
+    }
+
+    /// All replicas that the node has.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub fn replicas(&self) -> Result<Vec<Replica>> {
+        Ok(serde_json::from_value(self.get("/api/quorate/replicas")?)?)
+    }
+}
+
+fn number_of(name: &str) -> Option<usize> {
+    name.strip_prefix("node")?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_are_numbered_by_their_names() {
+        assert_eq!([number_of("node3"), number_of("rabbit@node3")], [Some(3), None]);
+    }
+}
