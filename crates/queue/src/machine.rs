@@ -194,11 +194,12 @@ impl Machine {
     pub fn nodes(&self) -> Vec<NodePresence> {
         let mut nodes: BTreeMap<NodeId, NodePresence> = BTreeMap::new();
         for Producer { node, boot } in self.producers() {
-            nodes.insert(node, NodePresence { node, boot: Some(boot), session_serial_max: None });
+            nodes.insert(node, NodePresence { node, boot: Some(boot), ..NodePresence::default() });
         }
-        for (node, serial) in self.sessions.nodes() {
+        for (node, least, greatest) in self.sessions.nodes() {
             let presence = nodes.entry(node).or_insert_with(|| NodePresence { node, ..NodePresence::default() });
-            presence.session_serial_max = Some(serial);
+            presence.session_serial_min = Some(least);
+            presence.session_serial_max = Some(greatest);
         }
         nodes.into_values().collect()
     }

@@ -31,12 +31,12 @@ impl Sessions {
         self.take(SessionId { node, serial: 0 }, SessionId { node, serial: serial_max })
     }
 
-    /// Each node that has sessions, ascending, with its greatest serial.
-    pub(crate) fn nodes(&self) -> impl Iterator<Item = (NodeId, u64)> {
+    /// Each node that has sessions, ascending, with its least and its greatest serial.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = (NodeId, u64, u64)> {
         let mut last = self.last_up_to(NodeId(u64::MAX));
         let mut nodes = Vec::new();
         while let Some(session) = last {
-            nodes.push((session.node, session.serial));
+            nodes.push((session.node, self.least_of(session), session.serial));
             last = session.node.0.checked_sub(1).and_then(|below| self.last_up_to(NodeId(below)));
         }
         nodes.into_iter().rev()
@@ -45,6 +45,12 @@ impl Sessions {
     fn last_up_to(&self, node: NodeId) -> Option<SessionId> {
         let end = (SessionId { node, serial: u64::MAX }, QueueId(u64::MAX));
         self.pairs.range(..=end).next_back().map(|(session, _)| *session)
+    }
+
+    /// The least serial of the node that has this session.
+    fn least_of(&self, session: SessionId) -> u64 {
+        let first = (SessionId { node: session.node, serial: 0 }, QueueId(0));
+        self.pairs.range(first..).next().map_or(session.serial, |(least, _)| least.serial)
     }
 
     fn take(&mut self, first: SessionId, last: SessionId) -> Vec<(SessionId, QueueId)> {
@@ -74,17 +80,17 @@ mod tests {
         assert_eq!(sessions.close(session(1, 1)), []);
         assert_eq!(sessions.close_node(NodeId(1), 1), []);
         assert_eq!(sessions.close_node(NodeId(1), u64::MAX), [(session(1, 2), QueueId(5))]);
-        assert_eq!(sessions.nodes().collect::<Vec<_>>(), [(NodeId(2), 1)]);
+        assert_eq!(sessions.nodes().collect::<Vec<_>>(), [(NodeId(2), 1, 1)]);
     }
 
     #[test]
-    fn each_node_is_told_once_with_its_greatest_serial() {
+    fn each_node_is_told_once_with_its_least_and_greatest_serial() {
         let mut sessions = Sessions::default();
         for (node, serial) in [(0, 4), (3, 7), (3, 8), (u64::MAX, 1)] {
             sessions.insert(session(node, serial), QueueId(1));
             sessions.insert(session(node, serial), QueueId(2));
         }
         let nodes: Vec<_> = sessions.nodes().collect();
-        assert_eq!(nodes, [(NodeId(0), 4), (NodeId(3), 8), (NodeId(u64::MAX), 1)]);
+        assert_eq!(nodes, [(NodeId(0), 4, 4), (NodeId(3), 7, 8), (NodeId(u64::MAX), 1, 1)]);
     }
 }

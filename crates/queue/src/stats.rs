@@ -91,6 +91,8 @@ pub struct NodePresence {
     pub node: NodeId,
     /// The incarnation whose chunks are accepted, when it sent any and was not declared over since.
     pub boot: Option<u64>,
+    /// The least serial of its sessions that have consumers, hold messages or fetched some here, when there are any.
+    pub session_serial_min: Option<u64>,
     /// The greatest serial of its sessions that have consumers, hold messages or fetched some here, when there are any.
     pub session_serial_max: Option<u64>,
 }

@@ -67,11 +67,15 @@ fn nodes_are_those_with_sessions_or_producers() {
     let mut group = Group::new();
     group.entry(&[numbered(4, 7, 1, vec![Command::Tick])]);
     group.act_as(session(2, 5), attach(1, prefetch(1)));
+    group.act_as(session(4, 6), attach(1, prefetch(1)));
     group.act_as(session(4, 8), attach(1, prefetch(1)));
-    let expected = [
-        NodePresence { node: NodeId(2), boot: None, session_serial_max: Some(5) },
-        NodePresence { node: NodeId(4), boot: Some(7), session_serial_max: Some(8) },
-    ];
+    let presence = |node, boot, least, greatest| NodePresence {
+        node: NodeId(node),
+        boot,
+        session_serial_min: Some(least),
+        session_serial_max: Some(greatest),
+    };
+    let expected = [presence(2, None, 5, 5), presence(4, Some(7), 6, 8)];
     assert_eq!(group.machine.nodes(), expected);
 }
 

@@ -121,12 +121,15 @@ fn compare_state(machine: &Machine, model: &Model) {
     let accepted = model.producers.iter().filter_map(|(node, known)| Some((*node, known.1?.0)));
     let producers: Vec<_> = accepted.map(|(node, boot)| Producer { node, boot }).collect();
     assert_eq!(machine.producers(), producers);
-    let mut sessions: BTreeMap<NodeId, u64> = BTreeMap::new();
+    let mut sessions: BTreeMap<NodeId, (u64, u64)> = BTreeMap::new();
     for session in model.queues.values().flat_map(|queue| &queue.consumers).map(|consumer| consumer.key.session) {
-        let serial = sessions.entry(session.node).or_default();
-        *serial = session.serial.max(*serial);
+        let serials = sessions.entry(session.node).or_insert((session.serial, session.serial));
+        *serials = (session.serial.min(serials.0), session.serial.max(serials.1));
     }
-    let nodes = machine.nodes().into_iter().filter_map(|presence| Some((presence.node, presence.session_serial_max?)));
+    let nodes = machine
+        .nodes()
+        .into_iter()
+        .filter_map(|presence| Some((presence.node, (presence.session_serial_min?, presence.session_serial_max?))));
     assert_eq!(nodes.collect::<BTreeMap<_, _>>(), sessions);
 }
 

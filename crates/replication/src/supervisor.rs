@@ -205,7 +205,8 @@ pub(crate) fn node_over(known: queue::NodePresence, verdict: Verdict) -> Option<
         Verdict::Here { boot } => {
             let first_serial = crate::node::first_session_serial(boot);
             let old_boot = known.boot.is_some_and(|known| known < boot);
-            let old_sessions = known.session_serial_max.is_some_and(|serial| serial < first_serial);
+            // New sessions may be there beside old ones: clients come back as soon as their node does.
+            let old_sessions = known.session_serial_min.is_some_and(|serial| serial < first_serial);
             (old_boot || old_sessions).then(|| Command::NodeDown {
                 node: known.node,
                 boot: boot.saturating_sub(1),
@@ -274,5 +275,26 @@ impl Supervisor<MetaMachine> {
             let Ok(changed) = self.meta.change(&metadata::Command::NodeGone(gone)).await else { return };
             changed.spread.await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_of_an_earlier_incarnation_are_over_though_new_ones_are_there() {
+        let (boot, first) = (7, crate::node::first_session_serial(7));
+        let known = |least, greatest| queue::NodePresence {
+            node: NodeId(1),
+            boot: Some(boot),
+            session_serial_min: Some(least),
+            session_serial_max: Some(greatest),
+        };
+        let over = |known| node_over(known, Verdict::Here { boot });
+        let down = Command::NodeDown { node: NodeId(1), boot: boot - 1, sessions_up_to: first - 1 };
+        assert_eq!(over(known(first - 1, first + 1)), Some(down.clone()));
+        assert_eq!(over(known(first - 1, first - 1)), Some(down));
+        assert_eq!(over(known(first, first + 1)), None);
     }
 }
