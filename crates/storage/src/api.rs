@@ -145,6 +145,11 @@ pub trait LogStore: fmt::Debug + Send + Sync + 'static {
     /// When the disk fails.
     fn write_node_value(&self, name: &str, value: Bytes) -> Result<(), Error>;
 
+    /// Whether nothing here ever waits for a disk.
+    fn is_in_memory(&self) -> bool {
+        false
+    }
+
     /// Bytes that wait for the writer. Callers hold back above their limit.
     fn queued_bytes(&self) -> usize;
 

@@ -22,9 +22,10 @@ pub use self::statistics::StorageStatistics;
 use crate::{
     Error, Options,
     handoff::{Sender, bounded},
+    op::{Op, Queued},
     syncer,
     watch::Watch,
-    writer::{Op, Queued, Writer},
+    writer::Writer,
 };
 
 /// So many operations may wait for the writer; whoever queues more is blocked. Callers hold back by bytes long before

@@ -18,9 +18,9 @@ use types::GroupId;
 use self::state::State;
 use crate::{
     Checkpoint, Completion, Error, GroupState, InstalledSnapshot, LogRecord, LogStore,
+    done::{Done, newest_appends},
     keys::{self, Tag},
-    syncer::{Done, newest_appends},
-    writer::{InstallOp, Op},
+    op::{InstallOp, Op},
 };
 
 /// When what was queued becomes durable.
@@ -91,6 +91,22 @@ impl SimStore {
         self.stalled_ms.store(stalled_ms, Ordering::Relaxed);
     }
 
+    /// Whether a sync has failed since the last crash.
+    pub fn has_failed(&self) -> bool {
+        self.disk.lock().failure.is_some()
+    }
+
+    /// A bug on purpose: calls the completions of the oldest operations, at most so many, without making them durable.
+    pub fn pretend_sync(&self, operations: usize) {
+        let completions = self.disk.lock().pretend(operations);
+        call(completions, None);
+    }
+
+    /// The first and the last entry of a group's log.
+    pub fn log_bounds(&self, group: GroupId) -> Option<(u64, u64)> {
+        self.read(|state| state.log_bounds(group))
+    }
+
     fn queue(&self, op: Op) {
         {
             let mut disk = self.disk.lock();
@@ -127,6 +143,20 @@ impl SimDisk {
             }));
         }
         (count, newest_appends(completions), self.failure.clone())
+    }
+
+    fn pretend(&mut self, operations: usize) -> Vec<Done> {
+        let nobody = || -> Completion { Box::new(drop) };
+        let waiting = self.pending.iter_mut().take(operations).filter_map(|op| match op {
+            Op::Append { group, done, .. } => Some(Done::Append(*group, std::mem::replace(done, nobody()))),
+            Op::Truncate { done, .. } | Op::Barrier { done } | Op::NodeValue { done, .. } => {
+                Some(Done::Each(std::mem::replace(done, nobody())))
+            }
+            Op::Install(install) => Some(Done::Each(std::mem::replace(&mut install.done, nobody()))),
+            Op::Value { done, .. } => done.take().map(Done::Each),
+            Op::Purge { .. } | Op::DeleteBlobs { .. } | Op::PutBlobs { .. } | Op::DropOrphans { .. } => None,
+        });
+        newest_appends(waiting.collect())
     }
 
     fn crash(&mut self, keep: usize) -> VecDeque<Op> {
@@ -221,6 +251,10 @@ impl LogStore for SimStore {
         // Whoever writes it waits for it, in any mode.
         self.sync();
         self.disk.lock().failure.clone().map_or(Ok(()), Err)
+    }
+
+    fn is_in_memory(&self) -> bool {
+        true
     }
 
     fn queued_bytes(&self) -> usize {

@@ -3,11 +3,14 @@
 //! It takes all batches that were handed over since its last sync, so that one sync serves all of them, while the writer goes
 //! on with the next. A sync that fails is never tried again: what the page cache still holds is unknown then.
 
-use std::{collections::HashSet, time::Instant};
+use std::time::Instant;
 
-use types::GroupId;
-
-use crate::{Completion, Error, handoff::Receiver, rocks::Disk, watch::Watch};
+use crate::{
+    done::{Done, newest_appends},
+    handoff::Receiver,
+    rocks::Disk,
+    watch::Watch,
+};
 
 /// So many batches may be written ahead of the syncer. Bounds what a sync has to bring to the disk.
 pub(crate) const BATCHES_MAX: usize = 64;
@@ -20,24 +23,6 @@ pub(crate) struct Written {
     pub(crate) sync: bool,
     /// Whether it holds a part of a large checkpoint.
     pub(crate) part: bool,
-}
-
-/// What to call when a batch is durable.
-pub(crate) enum Done {
-    /// An append: only the newest of its group is called.
-    Append(GroupId, Completion),
-    /// Called in any case.
-    Each(Completion),
-    /// Called with this error, at its place in the order.
-    Refused(Completion, Error),
-}
-
-impl Done {
-    pub(crate) fn refuse(self, error: Error) {
-        match self {
-            Done::Append(_, done) | Done::Each(done) | Done::Refused(done, _) => done(Err(error)),
-        }
-    }
 }
 
 pub(crate) fn run(disk: &Disk, watch: &Watch, written: &Receiver<Written>) {
@@ -95,25 +80,14 @@ fn complete(watch: &Watch, completions: Vec<Done>) {
     }
 }
 
-/// Keeps of each group's appends the newest.
-pub(crate) fn newest_appends(mut completions: Vec<Done>) -> Vec<Done> {
-    let mut seen = HashSet::new();
-    let mut newest_first = Vec::with_capacity(completions.len());
-    while let Some(done) = completions.pop() {
-        match &done {
-            Done::Append(group, _) if !seen.insert(*group) => drop(done),
-            Done::Append(..) | Done::Each(_) | Done::Refused(..) => newest_first.push(done),
-        }
-    }
-    newest_first.reverse();
-    newest_first
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
 
+    use types::GroupId;
+
     use super::*;
+    use crate::{Completion, Error};
 
     #[test]
     fn of_appends_only_the_newest_of_each_group_is_called_and_the_order_stays() {

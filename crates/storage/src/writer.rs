@@ -5,19 +5,19 @@
 mod batch;
 mod group_log;
 mod lane;
-mod op;
 
 use std::{sync::Arc, time::Duration};
 
 use rocksdb::WriteBatch;
 
-pub(crate) use self::op::{InstallOp, Op, Queued};
 use self::{batch::Assembler, group_log::GroupLogs, lane::Lane};
 use crate::{
+    done::Done,
     handoff::{Nothing, Receiver, Sender},
+    op::Queued,
     options::MIB,
     rocks::Disk,
-    syncer::{Done, Written},
+    syncer::Written,
     watch::Watch,
 };
 

@@ -10,7 +10,7 @@ use crate::{
     Checkpoint, Completion, Error, GroupState, InstalledSnapshot, LogRecord, LogStore,
     handoff::bounded,
     keys::{self, Tag},
-    writer::{InstallOp, Op},
+    op::{InstallOp, Op},
 };
 
 impl LogStore for RocksStore {

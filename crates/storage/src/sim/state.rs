@@ -11,7 +11,7 @@ use types::GroupId;
 use crate::{
     Checkpoint, Error, GroupState, LogRecord,
     keys::Tag,
-    writer::{InstallOp, Op},
+    op::{InstallOp, Op},
 };
 
 #[derive(Clone, Default)]
@@ -90,6 +90,11 @@ impl State {
             checkpoint: group.checkpoint.as_ref().map(|checkpoint| checkpoint.meta.clone()),
         };
         Ok((state, group.blobs.range(end..).next().is_some()))
+    }
+
+    pub(super) fn log_bounds(&self, id: GroupId) -> Option<(u64, u64)> {
+        let heads = &self.groups.get(&id)?.heads;
+        Some((*heads.first_key_value()?.0, *heads.last_key_value()?.0))
     }
 
     pub(super) fn read_log(&self, id: GroupId, range: Range<u64>, max_bytes: usize) -> Result<Vec<LogRecord>, Error> {

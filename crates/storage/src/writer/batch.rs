@@ -4,16 +4,14 @@ use bytes::Bytes;
 use rocksdb::WriteBatch;
 use types::GroupId;
 
-use super::{
-    group_log::{GroupLog, GroupLogs},
-    op::{InstallOp, Op, SnapshotOp},
-};
+use super::group_log::{GroupLog, GroupLogs};
 use crate::{
     Completion, Error, LogRecord,
+    done::Done,
     index_runs::{Run, gaps, runs},
     keys::{self, CurrentCheckpoint, Tag},
+    op::{InstallOp, Op, SnapshotOp},
     rocks::{Disk, Families},
-    syncer::Done,
 };
 
 /// Runs of so many indexes are deleted by one range tombstone; shorter ones one by one, since each range tombstone slows reads

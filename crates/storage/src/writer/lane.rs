@@ -10,12 +10,13 @@ use std::{collections::VecDeque, vec};
 use bytes::Bytes;
 use types::GroupId;
 
-use super::{
-    BATCH_BYTES,
-    batch::Assembler,
+use super::{BATCH_BYTES, batch::Assembler};
+use crate::{
+    Completion,
+    done::Done,
     op::{InstallOp, Op, SnapshotOp},
+    options::MIB,
 };
-use crate::{Completion, options::MIB, syncer::Done};
 
 /// Payload of one part.
 const PART_BYTES: usize = MIB;

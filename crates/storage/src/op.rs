@@ -1,14 +1,16 @@
-//! The operations that wait for the writer.
+//! The operations that change a store, in their one order.
 
 use bytes::Bytes;
 use types::GroupId;
 
-use super::BATCH_BYTES;
 use crate::{
     Checkpoint, Completion, InstalledSnapshot, LogRecord,
+    done::Done,
     keys::{self, Tag},
-    syncer::Done,
 };
+
+/// What of a checkpoint counts in the queue, at most: it is written in parts of about this size.
+const CHECKPOINT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What an operation, and each record in it, counts for in the queue beside its payload.
 const OVERHEAD_BYTES: usize = 64;
@@ -101,7 +103,7 @@ impl Op {
             Op::DeleteBlobs { indexes, .. } => indexes.len() * keys::ENTRY_KEY_BYTES,
             Op::PutBlobs { blobs, .. } => blobs.iter().map(|(_, blob)| blob.len() + OVERHEAD_BYTES).sum(),
             // A large checkpoint does not fill the queue: it is written in parts and does not hold back others.
-            Op::Install(install) => install.bytes().min(BATCH_BYTES),
+            Op::Install(install) => install.bytes().min(CHECKPOINT_BYTES_MAX),
             Op::Value { value, .. } | Op::NodeValue { value, .. } => value.len(),
             Op::Truncate { .. } | Op::Purge { .. } | Op::DropOrphans { .. } | Op::Barrier { .. } => 0,
         };
