@@ -6,7 +6,8 @@ use std::{net::SocketAddr, sync::Arc};
 
 use broker::Broker;
 use management::{
-    BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProcessView, ProductView, QueueView, ResourceLimits, View, ReplicaView,
+    BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProcessView, ProductView, QueueView, ReplicaView,
+    ResourceLimits, View,
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
 use queue::QueueStats;

@@ -15,7 +15,13 @@ use anyhow::Context;
 use auth::LoopbackUsers;
 use broker::Broker;
 use management::ProductView;
+<<<<<<< HEAD
 use replication::{Counts, Founder, Groups, Joined, Metadata, MetadataObserver, Replication, Sessions, Timers};
+=======
+use replication::{
+    Checkpoints, Environment, Founder, Groups, Joined, Metadata, MetadataObserver, Replication, Sessions, Timers,
+};
+>>>>>>> be4747b (replication: a node's network and clock are given to it)
 use storage::{LogStore, RocksStore};
 use telemetry::{Cause, Shutdown, task::TaskKind};
 use tokio::{
@@ -211,6 +217,8 @@ fn replication_config(config: &Config) -> replication::Config {
             election_max: Duration::from_millis(cluster.election_max_ms),
             peer_grace: Duration::from_millis(cluster.peer_grace_ms),
         },
+        checkpoints: Checkpoints::default(),
+        environment: Environment::default(),
     }
 }
 

@@ -82,7 +82,8 @@ impl Asking {
         if let Some(channel) = channels.get(&node) {
             return Ok(channel.clone());
         }
-        let channel = ask_endpoint(address).map_err(|error| AskError::Refused(error.to_string()))?.connect_lazy();
+        let endpoint = ask_endpoint(address).map_err(|error| AskError::Refused(error.to_string()))?;
+        let channel = self.peers.network().connect_lazily(&endpoint);
         channels.insert(node, channel.clone());
         Ok(channel)
     }

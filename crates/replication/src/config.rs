@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::environment::Environment;
+
 /// A node that takes part in founding the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Founder {
@@ -24,6 +26,10 @@ pub struct Config {
     pub shards: u32,
     /// Raft's timers.
     pub timers: Timers,
+    /// When checkpoints are due.
+    pub checkpoints: Checkpoints,
+    /// Where the node lives.
+    pub environment: Environment,
 }
 
 /// Raft's timers. A crashed leader is replaced after its lease (`election_max`) plus a random time between `election_min` and
@@ -51,12 +57,22 @@ impl Default for Timers {
     }
 }
 
-/// Entries since the last checkpoint that make the next one due.
-pub(crate) const CHECKPOINT_ENTRIES: u64 = 50_000;
-/// Age of the last checkpoint that makes the next one due when anything was applied since.
-pub(crate) const CHECKPOINT_AGE: Duration = Duration::from_secs(300);
-/// Entries that a leader keeps for a slow but live follower before it sends it a snapshot instead.
-pub(crate) const LAG_ENTRIES_MAX: u64 = 500_000;
+/// When a replica takes a checkpoint, and how much of its log it keeps.
+#[derive(Clone, Copy, Debug)]
+pub struct Checkpoints {
+    /// Entries since the last checkpoint that make the next one due.
+    pub entries: u64,
+    /// Age of the last checkpoint that makes the next one due when anything was applied since.
+    pub age: Duration,
+    /// Entries that a leader keeps for a slow but live follower before it sends it a snapshot instead.
+    pub lag_entries_max: u64,
+}
+
+impl Default for Checkpoints {
+    fn default() -> Self {
+        Checkpoints { entries: 50_000, age: Duration::from_secs(300), lag_entries_max: 500_000 }
+    }
+}
 
 impl Timers {
     /// openraft's settings of one group. Names and reasons: `docs/adr/0001-openraft.md`.

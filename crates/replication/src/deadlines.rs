@@ -2,17 +2,14 @@
 //!
 //! Nothing here decides what is due; that is the queue machine's. A group without deadlines is never woken.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use queue::{Chunk, Command};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 use types::{NodeId, Timestamp};
 
-use crate::{clock, group::Group, shard::ShardMachine, supervisor::system_chunk};
+use crate::{group::Group, shard::ShardMachine, supervisor::system_chunk};
 
 /// Shortest time from one tick of a group to the next: many messages that expire one by one share their ticks.
 const TICK_PAUSE: Duration = Duration::from_millis(5);
@@ -96,9 +93,9 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// How long to wait for a tick that is due then; zero: it is time.
-    pub(crate) fn wait(&self, due: Timestamp) -> Duration {
-        let until_due = Duration::from_millis(due.0.saturating_sub(clock::now().0));
+    /// How long to wait now for a tick that is due then; zero: it is time.
+    pub(crate) fn wait(&self, due: Timestamp, now: Timestamp) -> Duration {
+        let until_due = Duration::from_millis(due.0.saturating_sub(now.0));
         let pause = self.last.map_or(Duration::ZERO, |last| TICK_PAUSE.saturating_sub(last.elapsed()));
         until_due.max(pause).min(SLEEP_MAX)
     }
@@ -123,7 +120,7 @@ impl Ticker {
                 self.deadlines.wake.notified().await;
                 continue;
             };
-            let wait = pace.wait(due);
+            let wait = pace.wait(due, self.group.clock.now());
             if !wait.is_zero() {
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
@@ -146,6 +143,7 @@ mod tests {
 
     use super::*;
 
+    const NOW: Timestamp = Timestamp(1_000_000);
     const AT: fn(u64) -> Option<Timestamp> = |ms| Some(Timestamp(ms));
 
     #[test]
@@ -177,10 +175,10 @@ mod tests {
     #[test]
     fn ticks_keep_apart_however_much_is_due() {
         let mut pace = Pace::default();
-        assert_eq!(pace.wait(Timestamp(0)), Duration::ZERO);
+        assert_eq!(pace.wait(Timestamp(0), NOW), Duration::ZERO);
         pace.ticked();
-        let wait = pace.wait(Timestamp(0));
+        let wait = pace.wait(Timestamp(0), NOW);
         assert!(wait <= TICK_PAUSE);
-        assert_eq!(pace.wait(Timestamp(u64::MAX)), SLEEP_MAX);
+        assert_eq!(pace.wait(Timestamp(u64::MAX), NOW), SLEEP_MAX);
     }
 }

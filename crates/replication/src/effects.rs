@@ -17,6 +17,7 @@ use types::{Blob, GroupId, MessageRef, NodeId};
 
 use crate::{
     api::{Answer, DeadLetterBatch, DeliveredRecord, SessionDelivery, Sessions},
+    blocking,
     client::{AnswerResult, Answered, GroupClient},
     entry_cache::EntryCache,
     metrics,
@@ -97,6 +98,8 @@ impl EffectQueue {
 pub(crate) trait Blobs: Send + Sync {
     fn read(&self, index: u64) -> Result<Option<Bytes>, storage::Error>;
     fn delete(&self, indexes: Vec<u64>);
+    /// Whether reads take no time.
+    fn is_in_memory(&self) -> bool;
 }
 
 /// The bodies of a replicated group.
@@ -112,6 +115,10 @@ impl Blobs for StoredBlobs {
 
     fn delete(&self, indexes: Vec<u64>) {
         self.store.delete_blobs(self.group, indexes);
+    }
+
+    fn is_in_memory(&self) -> bool {
+        self.store.is_in_memory()
     }
 }
 
@@ -202,7 +209,7 @@ impl Effects {
         }
         let store = Arc::clone(&self.blobs);
         let read = move || missing.into_iter().map(|index| (index, store.read(index))).collect::<Vec<_>>();
-        match tokio::task::spawn_blocking(read).await {
+        match blocking::read(self.blobs.is_in_memory(), read).await {
             Ok(blobs) => blobs.into_iter().for_each(|(index, blob)| self.keep(index, blob)),
             Err(error) => tracing::error!(group_id = %self.group, %error, "reading message bodies was interrupted"),
         }

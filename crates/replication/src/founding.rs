@@ -133,7 +133,7 @@ impl Founding {
     async fn round(&self, missing: &mut Vec<String>) -> Result<Option<FoundReply>, FoundingError> {
         let mut uuids = self.own_uuid();
         for founder in self.others() {
-            let reply = found_at(&founder.address, self.request()).await;
+            let reply = found_at(&*self.config.environment.network, &founder.address, self.request()).await;
             if let Some(record) = self.hear(founder, reply, &mut uuids, missing)? {
                 return Ok(Some(record));
             }

@@ -23,7 +23,7 @@ use types::{GroupId, NodeId};
 use crate::{
     BoxFuture,
     batcher::Batcher,
-    clock,
+    clock::Clock,
     config::Config,
     entry_cache::EntryCache,
     log_store::GroupLog,
@@ -59,6 +59,7 @@ pub(crate) struct Group<M: Machine> {
     pub machine: Arc<Mutex<M>>,
     pub batcher: Arc<Batcher>,
     pub voters: BTreeSet<NodeId>,
+    pub clock: Clock,
     log: GroupLog,
     store: Arc<dyn LogStore>,
 }
@@ -75,12 +76,20 @@ impl<M: Machine> Group<M> {
     ) -> Result<Arc<Self>, io::Error> {
         let log = GroupLog::open(id, Arc::clone(&context.store), cache)?;
         let machine = Arc::new(Mutex::new(machine));
-        let state_machine =
-            StateMachine::open(id, context.node, Arc::clone(&context.store), log.clone(), Arc::clone(&machine))?;
+        let witness = context.config.environment.witness.clone();
+        let state_machine = StateMachine::open(
+            id,
+            context.node,
+            Arc::clone(&context.store),
+            log.clone(),
+            Arc::clone(&machine),
+            witness,
+        )?;
         let live = {
             let (machine, store) = (Arc::clone(&machine), Arc::clone(&context.store));
             Live {
                 indexes: Arc::new(move || machine.lock().live()),
+                is_in_memory: store.is_in_memory(),
                 blob: Arc::new(move |index| store.read_blob(id, index)),
             }
         };
@@ -89,7 +98,8 @@ impl<M: Machine> Group<M> {
         let raft = Raft::new(context.node.0, Arc::new(config), network, log.clone(), state_machine)
             .await
             .map_err(io::Error::other)?;
-        let group = Group { id, raft, machine, batcher, voters, log, store: Arc::clone(&context.store) };
+        let (clock, store) = (context.config.environment.clock.clone(), Arc::clone(&context.store));
+        let group = Group { id, raft, machine, batcher, voters, clock, log, store };
         group.initialize(context.node).await?;
         let group = Arc::new(group);
         let kind = TaskKind::Critical(context.shutdown.clone());
@@ -163,7 +173,7 @@ impl<M: Machine> Group<M> {
         while self.store.queued_bytes() > STORE_QUEUED_MAX {
             tokio::time::sleep(PAUSE).await;
         }
-        self.batcher.next(clock::now)
+        self.batcher.next(|| self.clock.now())
     }
 
     /// The leader that this node's replica knows of.

@@ -7,6 +7,7 @@ mod alarms;
 pub mod api;
 mod ask;
 mod batcher;
+mod blocking;
 mod client;
 pub mod clock;
 mod config;
@@ -14,8 +15,10 @@ mod counts;
 mod deadlines;
 mod effects;
 mod entry_cache;
+mod environment;
 mod founding;
 mod group;
+mod inspect;
 mod liveness;
 mod local;
 mod log_codec;
@@ -23,6 +26,7 @@ mod log_store;
 mod machine;
 mod meta;
 pub mod metrics;
+pub mod mutation;
 mod node;
 mod proposals;
 mod raft_types;
@@ -39,7 +43,10 @@ pub use api::{
     DeliveredRecord, Groups, Metadata, MetadataObserver, MetadataUnavailable, PeerAnswer, PeerAsk, SessionDelivery,
     Sessions,
 };
-pub use config::{Config, Founder, Timers};
+pub use clock::Clock;
+pub use config::{Checkpoints, Config, Founder, Timers};
+pub use environment::{Environment, Listening, Network};
 pub use founding::{FoundingError, Identity};
+pub use inspect::{EntryId, MachineState, ReplicaView, Witness};
 pub use node::{GroupStatus, Joined, ReplicaState, Replication, StartError};
 pub use settings::queue_config;

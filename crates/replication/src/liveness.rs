@@ -1,12 +1,9 @@
 //! Which peers are there, as this node sees it: by its own links and by who dialled in.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 use types::NodeId;
 
 use crate::transport::Down;

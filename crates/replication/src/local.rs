@@ -14,7 +14,7 @@ use types::{Blob, GroupId, NodeId};
 use crate::{
     api::Sessions,
     batcher::Submission,
-    clock,
+    clock::Clock,
     deadlines::{self, Pace},
     effects::{Blobs, Effect, EffectQueue},
     liveness::{Liveness, Verdict},
@@ -48,6 +48,7 @@ pub(crate) struct LocalGroup {
     pub machine: Arc<Mutex<queue::Machine>>,
     pub bodies: Bodies,
     pub effects: Arc<EffectQueue>,
+    pub clock: Clock,
 }
 
 impl LocalGroup {
@@ -62,7 +63,7 @@ impl LocalGroup {
                 waiting.drain(..count).collect()
             };
             let due = deadlines::due(&self.machine.lock());
-            let wait = due.map(|due| pace.wait(due));
+            let wait = due.map(|due| pace.wait(due, self.clock.now()));
             if wait.is_some_and(|wait| wait.is_zero()) {
                 pace.ticked();
                 batch.push(system_chunk(vec![Command::Tick]));
@@ -107,7 +108,7 @@ impl LocalGroup {
             self.bodies.lock().insert(index, blob);
         }
         let mut outcome = Outcome::default();
-        self.machine.lock().apply_entry(At { index, proposed_at: clock::now() }, &chunks, &mut outcome);
+        self.machine.lock().apply_entry(At { index, proposed_at: self.clock.now() }, &chunks, &mut outcome);
         self.effects.push(Effect::Outcome(outcome));
     }
 }
@@ -122,6 +123,10 @@ impl Blobs for Bodies {
         for index in indexes {
             bodies.remove(&index);
         }
+    }
+
+    fn is_in_memory(&self) -> bool {
+        true
     }
 }
 

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use types::GroupId;
 
 use crate::{
+    blocking,
     entry_cache::EntryCache,
     log_codec,
     raft_types::{C, Entry, LogId, Vote},
@@ -109,10 +110,8 @@ impl GroupLog {
         }
         let missing = range.start..cached_from;
         let (store, group, wanted) = (Arc::clone(&self.store), self.group, missing.clone());
-        let records = tokio::task::spawn_blocking(move || store.read_log(group, wanted, bytes_max))
-            .await
-            .map_err(io::Error::other)?
-            .map_err(io::Error::other)?;
+        let read = move || store.read_log(group, wanted, bytes_max);
+        let records = blocking::read(self.store.is_in_memory(), read).await?.map_err(io::Error::other)?;
         let mut entries = Vec::with_capacity(records.len() + cached.len());
         let mut bytes = 0;
         for record in records {

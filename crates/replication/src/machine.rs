@@ -38,6 +38,9 @@ pub(crate) trait Machine: Send + 'static {
     /// When the pieces are not a snapshot of this machine.
     fn restore(&mut self, segments: Vec<(u64, Bytes)>) -> Result<(), proto::DecodeError>;
 
+    /// One number for the whole state, to compare replicas by.
+    fn digest(&self) -> u64;
+
     /// Log entries whose blob is still needed, ascending.
     fn live(&self) -> Vec<u64>;
 

@@ -279,6 +279,10 @@ impl Machine for MetaMachine {
         Ok(())
     }
 
+    fn digest(&self) -> u64 {
+        self.state.machine.read().digest()
+    }
+
     fn live(&self) -> Vec<u64> {
         Vec::new()
     }

@@ -33,6 +33,7 @@ use crate::{
     },
     ask::Asking,
     client::{GroupClient, Route},
+    clock::Clock,
     counts::Counts,
     effects::EffectQueue,
     founding::Identity,
@@ -57,6 +58,7 @@ impl std::fmt::Debug for Replication {
 struct Inner {
     identity: Identity,
     boot: u64,
+    clock: Clock,
     peers: Arc<Peers>,
     asked: Arc<Asked>,
     liveness: Arc<Liveness>,
@@ -169,6 +171,14 @@ impl Replication {
     pub fn refresh_metrics(&self) {
         let led = self.0.shards.read().values().filter(|group| group.is_leader()).count();
         metrics::groups_led(u32::try_from(led).unwrap_or(u32::MAX));
+    }
+}
+
+impl Replication {
+    /// The groups of which this node has a replica.
+    #[expect(clippy::type_complexity, reason = "one of a kind, and many of another")]
+    pub(crate) fn groups(&self) -> (Option<Arc<Group<MetaMachine>>>, Vec<Arc<Group<ShardMachine>>>) {
+        (self.0.meta_group.get().cloned(), self.0.shards.read().values().cloned().collect())
     }
 }
 

@@ -6,13 +6,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use metadata::Event;
 use parking_lot::Mutex;
 use queue::{Command, EndReason, QueueEnded};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 use types::{GroupId, QueueId};
 
 use crate::settings::queue_config;

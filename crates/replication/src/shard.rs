@@ -110,6 +110,10 @@ impl Machine for ShardMachine {
         Ok(())
     }
 
+    fn digest(&self) -> u64 {
+        self.queues.digest()
+    }
+
     fn live(&self) -> Vec<u64> {
         self.queues.live_indexes()
     }

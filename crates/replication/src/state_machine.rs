@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc};
 
+use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use openraft::{
     EntryPayload, OptionalSend, RaftSnapshotBuilder,
@@ -14,6 +15,8 @@ use tokio::sync::{Notify, oneshot};
 use types::{GroupId, NodeId};
 
 use crate::{
+    blocking,
+    inspect::{EntryId, MachineState, Witness},
     log_codec,
     log_store::GroupLog,
     machine::{EntryAt, Machine, leader_of},
@@ -24,7 +27,7 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SnapshotData {
     /// The machine's pieces.
-    pub segments: Arc<Vec<(u64, bytes::Bytes)>>,
+    pub segments: Arc<Vec<(u64, Bytes)>>,
     /// Log entries whose blobs it needs, ascending. Known on the receiving side; the sender asks its machine.
     pub live: Vec<u64>,
 }
@@ -41,6 +44,7 @@ pub(crate) struct StateMachine<M> {
     /// Entries of terms up to this one were proposed before this process started.
     past_term: u64,
     leading: Option<u64>,
+    witness: Option<Arc<dyn Witness>>,
 }
 
 impl<M: Machine> StateMachine<M> {
@@ -51,6 +55,7 @@ impl<M: Machine> StateMachine<M> {
         store: Arc<dyn LogStore>,
         log: GroupLog,
         machine: Arc<Mutex<M>>,
+        witness: Option<Arc<dyn Witness>>,
     ) -> Result<Self, io::Error> {
         let past_term = log.vote().map_or(0, |vote| vote.leader_id.term);
         let mut this = StateMachine {
@@ -63,12 +68,14 @@ impl<M: Machine> StateMachine<M> {
             membership: StoredMembership::default(),
             past_term,
             leading: None,
+            witness,
         };
         if let Some(checkpoint) = this.store.read_checkpoint(group).map_err(io::Error::other)? {
             let meta = log_codec::snapshot_meta(checkpoint.meta).map_err(io::Error::other)?;
             this.machine.lock().restore(checkpoint.segments).map_err(io::Error::other)?;
             this.applied = meta.last_log_id;
             this.membership = meta.last_membership;
+            this.tell_restored();
         }
         Ok(this)
     }
@@ -89,6 +96,9 @@ impl<M: Machine> StateMachine<M> {
                 if own && term > self.past_term {
                     self.leading = Some(term);
                     machine.lead(term);
+                    if let Some(witness) = &self.witness {
+                        witness.leads(self.group, term, self.node);
+                    }
                 }
             }
             EntryPayload::Normal(batch) => {
@@ -99,7 +109,17 @@ impl<M: Machine> StateMachine<M> {
                 self.membership = StoredMembership::new(Some(log_id), membership.clone());
             }
         }
+        if let Some(witness) = &self.witness {
+            let head = if let EntryPayload::Normal(batch) = payload { batch.head.clone() } else { Bytes::new() };
+            witness.applied(self.group, EntryId::from_raft(&log_id), &head, &MachineState(&*machine));
+        }
         self.applied = Some(log_id);
+    }
+
+    fn tell_restored(&self) {
+        if let (Some(witness), Some(applied)) = (&self.witness, &self.applied) {
+            witness.restored(self.group, EntryId::from_raft(applied), &MachineState(&*self.machine.lock()));
+        }
     }
 }
 
@@ -160,16 +180,15 @@ impl<M: Machine> RaftStateMachine<C> for StateMachine<M> {
         self.log.covered(meta.last_log_id);
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
+        self.tell_restored();
         tracing::info!(group_id = %self.group, index = meta.last_log_id.map_or(0, |id| id.index), "snapshot installed");
         Ok(())
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<SnapshotOf<C, SnapshotData>>, io::Error> {
         let (store, group) = (Arc::clone(&self.store), self.group);
-        let checkpoint = tokio::task::spawn_blocking(move || store.read_checkpoint(group))
-            .await
-            .map_err(io::Error::other)?
-            .map_err(io::Error::other)?;
+        let read = move || store.read_checkpoint(group);
+        let checkpoint = blocking::read(self.store.is_in_memory(), read).await?.map_err(io::Error::other)?;
         let Some(checkpoint) = checkpoint else { return Ok(None) };
         let meta = log_codec::snapshot_meta(checkpoint.meta).map_err(io::Error::other)?;
         let snapshot = SnapshotData { segments: Arc::new(checkpoint.segments), live: Vec::new() };
@@ -204,7 +223,7 @@ pub(crate) struct Builder {
     group: GroupId,
     store: Arc<dyn LogStore>,
     meta: SnapshotMeta,
-    segments: Arc<Vec<(u64, bytes::Bytes)>>,
+    segments: Arc<Vec<(u64, Bytes)>>,
 }
 
 impl RaftSnapshotBuilder<C> for Builder {

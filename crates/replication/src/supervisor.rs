@@ -1,21 +1,18 @@
 //! What a group needs from time to time while it runs: checkpoints and purges, clean-up after nodes that are gone, agreement
 //! with metadata, and a leader on the node that is meant to have it.
 
-use std::{
-    collections::BTreeSet,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use openraft::async_runtime::WatchReceiver;
 use queue::{Chunk, Command, Producer};
 use telemetry::Shutdown;
+use tokio::time::Instant;
 use types::{Blob, GroupId, NodeId, SessionId};
 
 use crate::{
     api::Sessions,
     batcher::Submission,
-    config::{CHECKPOINT_AGE, CHECKPOINT_ENTRIES, LAG_ENTRIES_MAX, Timers},
+    config::{Checkpoints, Timers},
     group::Group,
     liveness::{Liveness, Verdict},
     machine::Machine,
@@ -39,6 +36,7 @@ pub(crate) struct Supervisor<M: Machine> {
     pub node: NodeId,
     pub liveness: Arc<Liveness>,
     pub timers: Timers,
+    pub checkpoints: Checkpoints,
     pub shutdown: Shutdown,
     /// Who should lead when everybody is there.
     pub preferred: NodeId,
@@ -125,19 +123,19 @@ where
             let index = |id: Option<crate::raft_types::LogId>| id.map_or(0, |id| id.index);
             (index(now.last_applied), index(now.snapshot), index(now.purged), slowest)
         };
-        let due = applied >= self.duty.checkpoint_index + CHECKPOINT_ENTRIES
-            || (applied > self.duty.checkpoint_index && self.duty.checkpoint_at.elapsed() > CHECKPOINT_AGE);
+        let due = applied >= self.duty.checkpoint_index + self.checkpoints.entries
+            || (applied > self.duty.checkpoint_index && self.duty.checkpoint_at.elapsed() > self.checkpoints.age);
         if due && self.group.raft.trigger().snapshot().await.is_ok() {
             self.duty.checkpoint_index = applied;
             self.duty.checkpoint_at = Instant::now();
         }
         // A leader knows who is behind; a follower keeps a tail, for it may lead next.
         let keep = keep.map_or_else(
-            || snapshot.saturating_sub(CHECKPOINT_ENTRIES),
-            |slowest| slowest.max(applied.saturating_sub(LAG_ENTRIES_MAX)),
+            || snapshot.saturating_sub(self.checkpoints.entries),
+            |slowest| slowest.max(applied.saturating_sub(self.checkpoints.lag_entries_max)),
         );
         let up_to = snapshot.min(keep);
-        if up_to > purged + CHECKPOINT_ENTRIES / 2 {
+        if up_to > purged + self.checkpoints.entries / 2 {
             // A failed group says so elsewhere.
             self.group.raft.trigger().purge_log(up_to).await.ok();
         }

@@ -14,6 +14,8 @@ fn config(name: &str) -> Config {
         founders: NAMES.map(founder).to_vec(),
         shards: 4,
         timers: crate::Timers::default(),
+        checkpoints: crate::Checkpoints::default(),
+        environment: crate::Environment::default(),
     }
 }
 

@@ -36,7 +36,7 @@ impl StoreBuilder<C, GroupLog, StateMachine<ShardMachine>> for Groups {
         let machine = ShardMachine::new(group, Arc::<Batcher>::default(), effects, Arc::default(), Arc::clone(&store));
         // The suite's entries are node 0's: this node never leads.
         let machine = Arc::new(Mutex::new(machine));
-        let state_machine = StateMachine::open(group, NodeId(1), store, log.clone(), machine).unwrap();
+        let state_machine = StateMachine::open(group, NodeId(1), store, log.clone(), machine, None).unwrap();
         Ok(((), log, state_machine))
     }
 }

@@ -4,7 +4,7 @@ use metadata::{Change, Command, PutVhost, Reply};
 use types::ShortStr;
 
 use super::*;
-use crate::transport::Local;
+use crate::{environment::Environment, transport::Local};
 
 const NODE: NodeId = NodeId(1);
 const AT: types::Timestamp = types::Timestamp(1);
@@ -44,7 +44,7 @@ impl World {
     fn new() -> Self {
         let (sent, observer) = (Arc::<Sent>::default(), Arc::<Observer>::default());
         let local = Local { cluster_id: Bytes::new(), node: NODE, boot: 7 };
-        let peers = Arc::new(Peers::new(local, Vec::new()));
+        let peers = Arc::new(Peers::new(Environment::default().network, local, Vec::new()));
         let state = MetaState::new(NODE, 7, observer.clone(), peers, sent.clone(), Arc::default());
         let state = Arc::new(state);
         state.leader(NODE, 1);

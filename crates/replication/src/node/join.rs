@@ -4,12 +4,11 @@ use std::{io, net::SocketAddr, sync::Arc};
 
 use storage::LogStore;
 use telemetry::{Shutdown, task::TaskKind};
-use tokio::net::TcpListener;
 use types::GroupId;
 
 use super::door::Door;
 use crate::{
-    clock,
+    clock::Clock,
     config::Config,
     founding::{Founding, FoundingError, Identity},
     transport::{self, Node, Service},
@@ -22,9 +21,9 @@ const SERIALS_PER_MS_BITS: u32 = 20;
 const BOOT: &str = "boot";
 
 /// A number for this incarnation: the time, or one more than the last when the clock went back.
-fn next_boot(store: &Arc<dyn LogStore>) -> Result<u64, storage::Error> {
+fn next_boot(store: &Arc<dyn LogStore>, clock: &Clock) -> Result<u64, storage::Error> {
     let last = store.read_node_value(BOOT)?.and_then(|bytes| Some(u64::from_le_bytes(bytes[..].try_into().ok()?)));
-    let boot = clock::now().0.max(last.map_or(0, |last| last + 1));
+    let boot = clock.now().0.max(last.map_or(0, |last| last + 1));
     store.write_node_value(BOOT, bytes::Bytes::copy_from_slice(&boot.to_le_bytes()))?;
     Ok(boot)
 }
@@ -80,8 +79,8 @@ impl Joined {
         store: Arc<dyn LogStore>,
         shutdown: Shutdown,
     ) -> Result<Self, StartError> {
-        let listener =
-            TcpListener::bind(listen).await.map_err(|source| StartError::Listen { address: listen, source })?;
+        let listener = config.environment.network.listen(listen).await;
+        let listener = listener.map_err(|source| StartError::Listen { address: listen, source })?;
         let founding = Founding::open(&config, &store)?;
         let door = Arc::new(Door::new(founding));
         let node: Arc<dyn Node> = door.clone();
@@ -92,7 +91,7 @@ impl Joined {
             }
         });
         let identity = door.founding.complete(&store).await?;
-        let boot = next_boot(&store).map_err(FoundingError::from)?;
+        let boot = next_boot(&store, &config.environment.clock).map_err(FoundingError::from)?;
         Ok(Joined { config, identity, boot, store, door, shutdown })
     }
 

@@ -9,7 +9,6 @@ use super::Inner;
 use crate::{
     batcher::Submission,
     client::Route,
-    clock,
     transport::{Down, LinkEvents, LinkKind, wire},
 };
 
@@ -52,7 +51,7 @@ impl Inner {
         self.liveness.up(peer, boot);
         let restarted = self.peer_boots.lock().insert(peer, boot).is_some_and(|known| known != boot);
         if restarted {
-            self.client(GroupId::local(peer)).lost(self.boot.max(clock::now().0));
+            self.client(GroupId::local(peer)).lost(self.boot.max(self.clock.now().0));
         }
         let meta = self.meta_group.get().and_then(|group| group.batcher.leading());
         if let Some(term) = meta {

@@ -82,7 +82,7 @@ impl Inner {
         let local = Local { cluster_id: identity.cluster_id.clone(), node, boot: joined.boot };
         let addresses = identity.members.iter().filter(|(member, _)| **member != node);
         let addresses = addresses.map(|(node, member)| PeerAddress { node: *node, address: member.address.clone() });
-        let peers = Arc::new(Peers::new(local, addresses.collect()));
+        let peers = Arc::new(Peers::new(Arc::clone(&joined.config.environment.network), local, addresses.collect()));
         let liveness = Arc::new(Liveness::default());
         let routes =
             Arc::new(Routes { node, peers: Arc::clone(&peers), batchers: RwLock::default(), local: Arc::default() });
@@ -95,6 +95,7 @@ impl Inner {
             asking: Arc::new(Asking::new(Arc::clone(&peers), Arc::clone(&liveness))),
             identity,
             boot: joined.boot,
+            clock: joined.config.environment.clock.clone(),
             peers,
             asked: Arc::default(),
             liveness,
@@ -130,6 +131,7 @@ impl Inner {
             queue: Arc::clone(&self.routes.local),
             machine: Arc::clone(&self.local_machine),
             bodies: Arc::clone(&bodies),
+            clock: self.clock.clone(),
             effects: Arc::clone(&effects),
         };
         telemetry::task::spawn(kind(), "memory group", until(local.run(), context.shutdown.clone()));
@@ -222,6 +224,7 @@ impl Inner {
             node: self.identity.node,
             liveness: Arc::clone(&self.liveness),
             timers: context.config.timers,
+            checkpoints: context.config.checkpoints,
             shutdown: context.shutdown.clone(),
             boot: self.boot,
             meta: Arc::clone(&self.meta),

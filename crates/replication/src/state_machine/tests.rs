@@ -44,6 +44,10 @@ impl Machine for Notes {
         Ok(())
     }
 
+    fn digest(&self) -> u64 {
+        0
+    }
+
     fn live(&self) -> Vec<u64> {
         Vec::new()
     }
@@ -51,7 +55,7 @@ impl Machine for Notes {
 
 fn open(store: &Arc<dyn LogStore>) -> (GroupLog, StateMachine<Notes>) {
     let log = GroupLog::open(GROUP, Arc::clone(store), Arc::default()).unwrap();
-    let machine = StateMachine::open(GROUP, NODE, Arc::clone(store), log.clone(), Arc::default()).unwrap();
+    let machine = StateMachine::open(GROUP, NODE, Arc::clone(store), log.clone(), Arc::default(), None).unwrap();
     (log, machine)
 }
 

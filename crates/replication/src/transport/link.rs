@@ -13,6 +13,7 @@ use tonic::{
 use types::NodeId;
 
 use super::{Local, MESSAGE_BYTES_MAX, VERSION, outbox::Outbox, wire};
+use crate::environment::Network;
 
 /// Batches between an outbox and the HTTP/2 stream. Each is up to 1 MiB, so few: what waits, waits in the outbox, where it is
 /// still gathered.
@@ -52,6 +53,7 @@ pub(crate) trait LinkEvents: Send + Sync + 'static {
 }
 
 pub(crate) struct Link {
+    pub network: Arc<dyn Network>,
     pub local: Local,
     pub peer: NodeId,
     pub address: String,
@@ -90,7 +92,7 @@ impl Link {
 
     async fn connect(&self) -> Result<(mpsc::Sender<Batch>, Streaming<Batch>, u64), Down> {
         let endpoint = endpoint(&self.address).map_err(|_| Down::Unreachable)?;
-        let channel = endpoint.connect().await.map_err(|error| why(&error))?;
+        let channel = self.network.connect(endpoint).await.map_err(|error| why(&error))?;
         let mut client = client(channel);
         let (sender, receiver) = mpsc::channel(BATCHES);
         let hello = hello(&self.local, self.peer);
@@ -175,9 +177,9 @@ pub(crate) fn client(channel: Channel) -> PeerClient<Channel> {
 }
 
 /// Asks a founder who it is; `None` when it does not answer in time.
-pub(crate) async fn found_at(address: &str, request: FoundRequest) -> Option<FoundReply> {
+pub(crate) async fn found_at(network: &dyn Network, address: &str, request: FoundRequest) -> Option<FoundReply> {
     let asking = async {
-        let channel = endpoint(address).ok()?.connect().await.ok()?;
+        let channel = network.connect(endpoint(address).ok()?).await.ok()?;
         Some(client(channel).found(request).await.ok()?.into_inner())
     };
     tokio::time::timeout(CONNECT_TIMEOUT, asking).await.ok().flatten()

@@ -28,6 +28,7 @@ use types::{GroupId, NodeId};
 
 use super::{Peers, link::LinkKind, outbox::Outbox, server, wire};
 use crate::{
+    mutation,
     raft_types::{C, LogId, Vote},
     state_machine::SnapshotData,
 };
@@ -235,6 +236,7 @@ impl<S: Stream<Item = AppendEntriesRequest<C>> + Send + Unpin + 'static> AppendS
                 Some(prev) => Err(StreamAppendError::Conflict(prev)),
                 None => return Err(unreachable(self.target)),
             },
+            R::HigherVote if mutation::ack_of_old_term() => Ok(last),
             R::HigherVote => {
                 Err(StreamAppendError::HigherVote(wire::vote_from(reply.vote).map_err(|_| unreachable(self.target))?))
             }

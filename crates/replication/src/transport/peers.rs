@@ -10,6 +10,7 @@ use super::{
     link::{Link, LinkEvents, LinkKind},
     outbox::Outbox,
 };
+use crate::environment::Network;
 
 /// Where a peer listens for other nodes.
 #[derive(Clone, Debug)]
@@ -22,6 +23,7 @@ pub(crate) struct PeerAddress {
 /// The outgoing side of all links.
 #[derive(Debug)]
 pub(crate) struct Peers {
+    network: Arc<dyn Network>,
     local: Local,
     peers: BTreeMap<NodeId, PeerLinks>,
 }
@@ -35,7 +37,7 @@ struct PeerLinks {
 }
 
 impl Peers {
-    pub(crate) fn new(local: Local, addresses: Vec<PeerAddress>) -> Self {
+    pub(crate) fn new(network: Arc<dyn Network>, local: Local, addresses: Vec<PeerAddress>) -> Self {
         let peers = addresses.into_iter().map(|peer| {
             let links = PeerLinks {
                 address: peer.address,
@@ -45,7 +47,7 @@ impl Peers {
             };
             (peer.node, links)
         });
-        Peers { local, peers: peers.collect() }
+        Peers { network, local, peers: peers.collect() }
     }
 
     /// Starts dialling.
@@ -58,6 +60,7 @@ impl Peers {
             ];
             for (kind, outbox) in kinds {
                 Link {
+                    network: Arc::clone(&self.network),
                     local: self.local.clone(),
                     peer: *peer,
                     address: links.address.clone(),
@@ -68,6 +71,10 @@ impl Peers {
                 .spawn();
             }
         }
+    }
+
+    pub(crate) fn network(&self) -> &dyn Network {
+        &*self.network
     }
 
     pub(crate) fn local(&self) -> &Local {

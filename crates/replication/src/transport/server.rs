@@ -20,8 +20,8 @@ use proto::{
     },
 };
 use telemetry::task::TaskKind;
-use tokio::{net::TcpListener, sync::mpsc};
-use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use types::{GroupId, NodeId};
 
@@ -34,6 +34,8 @@ use super::{
 use crate::{
     BoxFuture,
     api::{ASK_BYTES_MAX, AskError},
+    blocking,
+    environment::Listening,
     log_codec,
     raft_types::{C, Vote},
     state_machine::SnapshotData,
@@ -59,6 +61,7 @@ pub(crate) type PortBox = Arc<dyn Port>;
 #[derive(Clone)]
 pub(crate) struct Live {
     pub indexes: Arc<dyn Fn() -> Vec<u64> + Send + Sync>,
+    pub is_in_memory: bool,
     pub blob: Arc<dyn Fn(u64) -> Result<Option<Bytes>, storage::Error> + Send + Sync>,
 }
 
@@ -96,25 +99,17 @@ pub(crate) struct Service {
 }
 
 /// Serves peers until the task is dropped.
-pub(crate) async fn serve(service: Service, listener: TcpListener) -> Result<(), tonic::transport::Error> {
+pub(crate) async fn serve(service: Service, listener: Box<dyn Listening>) -> Result<(), tonic::transport::Error> {
     let service = PeerServer::new(service)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
-    // The builder's own `tcp_nodelay` does not reach connections that are handed in. Without it a follower's small answers wait
-    // for the leader's delayed acknowledgement: 40 ms.
-    let connections = TcpListenerStream::new(listener).map(|accepted| {
-        let stream = accepted?;
-        stream.set_nodelay(true)?;
-        Ok::<_, std::io::Error>(stream)
-    });
-    tonic::transport::Server::builder()
+    let router = tonic::transport::Server::builder()
         .initial_stream_window_size(link::STREAM_WINDOW)
         .initial_connection_window_size(link::CONNECTION_WINDOW)
         .http2_keepalive_interval(Some(Duration::from_secs(5)))
         .http2_keepalive_timeout(Some(Duration::from_secs(3)))
-        .add_service(service)
-        .serve_with_incoming(connections)
-        .await
+        .add_service(service);
+    listener.serve(router).await
 }
 
 type BatchStream = Pin<Box<dyn Stream<Item = Result<Batch, Status>> + Send>>;
@@ -440,7 +435,8 @@ pub(super) async fn send_snapshot(
     let last = snapshot.meta.last_log_id.map_or(0, |id| id.index);
     let live: Vec<u64> = source.indexes().into_iter().filter(|index| *index <= last).collect();
     let address = peers.address(to).ok_or_else(|| format!("node {to} has no address"))?;
-    let channel = link::endpoint(address).map_err(|e| e.to_string())?.connect().await.map_err(|e| e.to_string())?;
+    let endpoint = link::endpoint(address).map_err(|e| e.to_string())?;
+    let channel = peers.network().connect(endpoint).await.map_err(|e| e.to_string())?;
     let local = peers.local();
     let hello = Hello {
         cluster_id: local.cluster_id.clone(),
@@ -464,7 +460,7 @@ pub(super) async fn send_snapshot(
         let mut bytes = 0;
         for index in live {
             let read = Arc::clone(&source.blob);
-            let blob = tokio::task::spawn_blocking(move || read(index)).await.map_err(|e| e.to_string())?;
+            let blob = blocking::read(source.is_in_memory, move || read(index)).await.map_err(|e| e.to_string())?;
             // A blob that went since the list was made is needed by nobody.
             let Some(blob) = blob.map_err(|e| e.to_string())? else { continue };
             bytes += blob.len();

@@ -10,7 +10,9 @@ use bytes::Bytes;
 use metadata::Reply;
 use parking_lot::{Mutex, MutexGuard};
 use queue::{Command, Enqueue, EnqueueRun, QueueConfig, QueueStats};
-use replication::{Config, Founder, Groups, Joined, Metadata, Replication, StartError, Timers};
+use replication::{
+    Checkpoints, Config, Environment, Founder, Groups, Joined, Metadata, Replication, StartError, Timers,
+};
 use storage::{
     LogStore, Options, RocksStore,
     sim::{SimStore, SyncMode},
@@ -116,6 +118,8 @@ impl Cluster {
             founders: self.founders.clone(),
             shards: SHARDS,
             timers,
+            checkpoints: Checkpoints::default(),
+            environment: Environment::default(),
         };
         let listen: SocketAddr = self.founders[at].address.parse().unwrap();
         let store = self.disks[at].open();
