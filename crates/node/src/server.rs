@@ -15,13 +15,10 @@ use anyhow::Context;
 use auth::LoopbackUsers;
 use broker::Broker;
 use management::ProductView;
-<<<<<<< HEAD
-use replication::{Counts, Founder, Groups, Joined, Metadata, MetadataObserver, Replication, Sessions, Timers};
-=======
 use replication::{
-    Checkpoints, Environment, Founder, Groups, Joined, Metadata, MetadataObserver, Replication, Sessions, Timers,
+    Checkpoints, Counts, Environment, Founder, Groups, Joined, Metadata, MetadataObserver, Replication, Sessions,
+    Timers,
 };
->>>>>>> be4747b (replication: a node's network and clock are given to it)
 use storage::{LogStore, RocksStore};
 use telemetry::{Cause, Shutdown, task::TaskKind};
 use tokio::{

@@ -10,7 +10,8 @@ use std::{
 };
 
 use management::{
-    BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProcessView, ProductView, QueueView, ResourceLimits, View, ReplicaView,
+    BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProcessView, ProductView, QueueView, ReplicaView,
+    ResourceLimits, View,
 };
 use queue::QueueStats;
 use replication::{Identity, Metadata, ReplicaState, Replication};

@@ -18,6 +18,7 @@ pub mod process;
 pub mod python;
 pub mod rocksdb;
 pub mod shell;
+pub mod sim;
 pub mod test;
 pub mod tidy;
 pub mod verify;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use xtask::{bench, cluster, demo, faults, fix, test, tidy, verify};
+use xtask::{bench, cluster, demo, faults, fix, sim, test, tidy, verify};
 
 /// Quorate's tasks
 #[derive(Debug, Parser)]
@@ -27,6 +27,8 @@ enum Task {
     Bench(bench::BenchArgs),
     /// Faults of networks, disks and processes under load, on clusters of their own
     Faults(faults::FaultsArgs),
+    /// Nodes, clients, a network and disks that fail, all from one seed
+    Sim(sim::SimArgs),
 }
 
 fn main() -> ExitCode {
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Task::Demo => demo::run(),
         Task::Bench(args) => bench::run(&args),
         Task::Faults(args) => faults::run(&args),
+        Task::Sim(args) => sim::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

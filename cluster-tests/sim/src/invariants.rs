@@ -1,0 +1,83 @@
+//! What must hold, one file for each invariant. The clients' are called by the [book](crate::oracle); Raft's are told what the
+//! replicas do.
+
+pub(crate) mod acked_never_returns;
+pub(crate) mod bodies_are_there;
+pub(crate) mod confirmed_is_kept;
+pub(crate) mod declared_is_there;
+mod election_safety;
+pub(crate) mod fifo;
+mod leader_completeness;
+pub(crate) mod log_matching;
+mod monotonic;
+pub(crate) mod no_phantom;
+pub(crate) mod one_holder;
+pub(crate) mod redelivery_is_flagged;
+mod replicas_are_equal;
+mod state_machine_safety;
+
+use replication::{EntryId, ReplicaView};
+use types::{GroupId, NodeId};
+
+use crate::oracle::Verdict;
+
+/// Raft's invariants over all nodes of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Raft {
+    applied: state_machine_safety::Applied,
+    digests: replicas_are_equal::Digests,
+    progress: monotonic::Progress,
+}
+
+impl Raft {
+    /// A node has applied an entry; `content` stands for what it says, `digest` for the state after it.
+    pub(crate) fn applied(
+        &mut self,
+        node: usize,
+        group: GroupId,
+        entry: EntryId,
+        content: u64,
+        digest: Option<u64>,
+    ) -> Verdict {
+        self.progress.applied(node, group, entry)?;
+        self.applied.applied(node, group, entry, content)?;
+        digest.map_or(Ok(()), |digest| self.digests.at(node, group, entry.index, digest))
+    }
+
+    /// A node has taken over a state, its own checkpoint or a leader's snapshot.
+    pub(crate) fn restored(&mut self, node: usize, group: GroupId, up_to: EntryId, digest: u64) -> Verdict {
+        self.progress.restored(node, group, up_to);
+        self.applied.covers(node, group, up_to)?;
+        self.digests.at(node, group, up_to.index, digest)
+    }
+
+    /// A node leads; `term_at` finds the term of an entry in its log.
+    pub(crate) fn leads(
+        &mut self,
+        node: usize,
+        group: GroupId,
+        (term, id): (u64, NodeId),
+        term_at: impl Fn(u64) -> leader_completeness::Found,
+    ) -> Verdict {
+        let committed = self.applied.last(group);
+        election_safety::check(group, (term, id), committed)?;
+        leader_completeness::check(node, group, (term, id), committed, term_at)
+    }
+
+    /// How a replica looks now.
+    pub(crate) fn seen(&mut self, node: usize, view: &ReplicaView) -> Verdict {
+        self.progress.seen(node, view)
+    }
+
+    /// A node's process is over: what was in its memory may be lost.
+    pub(crate) fn ended(&mut self, node: usize) {
+        self.progress.ended(node);
+    }
+
+    /// How far each group is known to be applied.
+    pub(crate) fn last_applied(&self, group: GroupId) -> Option<EntryId> {
+        self.applied.last(group)
+    }
+}
+
+pub(crate) use leader_completeness::Found;

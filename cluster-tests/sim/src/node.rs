@@ -1,0 +1,142 @@
+//! One node, wired as the server does it: storage, cluster, broker; and the clients that are connected to it.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use broker::Broker;
+use metadata::{Bootstrap, Command, HashAlgorithm, PasswordHash};
+use replication::{
+    Checkpoints, Clock, Config, Environment, Founder, Groups, Joined, Metadata, MetadataObserver, Replication,
+    Sessions, Timers,
+};
+use storage::LogStore;
+use telemetry::{Shutdown, TaskKind};
+use types::{ShortStr, Timestamp};
+
+use crate::{
+    agents,
+    disk::Disk,
+    mutants,
+    net::SimNetwork,
+    plan::Plan,
+    witness::NodeWitness,
+    world::{Running, World, name},
+};
+
+const PORT: u16 = 25671;
+/// The time of day when a simulation begins. Unit: milliseconds since the Unix epoch.
+const BEGIN_MS: u64 = 1_800_000_000_000;
+/// Pause after an attempt to set up the cluster that found no majority.
+const RETRY: Duration = Duration::from_millis(500);
+/// As the server: without a completed sync for so long, leaderships are given away.
+const STALL_MS: u64 = 5_000;
+
+/// What a node's process needs each time that it starts.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    pub(crate) world: Arc<World>,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) disk: Arc<Disk>,
+    pub(crate) at: usize,
+}
+
+/// Runs the process until it is killed.
+pub(crate) async fn run(setup: Setup) -> turmoil::Result {
+    let Setup { world, plan, disk, at } = setup;
+    world.trace.event(&name(at), format_args!("process starts"));
+    let syncing = Arc::clone(&disk).run(Arc::clone(&world), at);
+    telemetry::spawn(TaskKind::Background, "syncer", syncing);
+    let shutdown = Shutdown::new();
+    let started = start(&world, &plan, &disk, at, &shutdown).await;
+    let (running, root) = match started {
+        Ok(running) => (running, shutdown),
+        Err(error) => {
+            world.fail(at, format!("could not start: {error:#}"));
+            return std::future::pending().await;
+        }
+    };
+    world.set_running(at, running.clone());
+    telemetry::spawn(TaskKind::Background, "bootstrap", bootstrap(running.replication.clone()));
+    let watch = watch_disk(Arc::clone(&disk), running.replication.clone());
+    telemetry::spawn(TaskKind::Background, "disk watch", watch);
+    running.replication.caught_up().await;
+    world.trace.event(&name(at), format_args!("serves clients"));
+    agents::start(&world, &plan, at, &running.broker);
+    root.triggered().await;
+    world.fail(at, format!("{:?}", root.cause()));
+    std::future::pending().await
+}
+
+async fn start(
+    world: &Arc<World>,
+    plan: &Plan,
+    disk: &Disk,
+    at: usize,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Running> {
+    let store: Arc<dyn LogStore> = mutants::store(world.mutation, &disk.store);
+    let listen = SocketAddr::from(([0, 0, 0, 0], PORT));
+    let joined = Joined::join(config(world, plan, disk, at), listen, store, shutdown.clone()).await?;
+    let settings = broker::Config::new(joined.identity().node, joined.boot(), joined.first_session_serial());
+    let broker = Broker::new(settings);
+    let sessions: Arc<dyn Sessions> = mutants::sessions(world.mutation, &broker);
+    let observer: Arc<dyn MetadataObserver> = broker.clone();
+    let replication = Replication::start(joined, sessions, observer).await?;
+    let groups: Arc<dyn Groups> = mutants::groups(world.mutation, &replication, &broker);
+    let metadata: Arc<dyn Metadata> = Arc::new(replication.clone());
+    broker.attach(groups, metadata);
+    Ok(Running { replication, broker })
+}
+
+fn config(world: &Arc<World>, plan: &Plan, disk: &Disk, at: usize) -> Config {
+    let founders = (0..world.nodes()).map(|at| Founder { name: name(at), address: format!("{}:{PORT}", name(at)) });
+    let clock = {
+        let world = Arc::clone(world);
+        Clock::of(move || {
+            let elapsed = u64::try_from(world.trace.elapsed().as_millis()).unwrap_or(u64::MAX);
+            Timestamp((BEGIN_MS + elapsed).saturating_add_signed(world.clock_offset_ms(at)))
+        })
+    };
+    let witness = NodeWitness { world: Arc::clone(world), at, store: Arc::clone(&disk.store) };
+    Config {
+        cluster_name: "sim".to_owned(),
+        name: name(at),
+        founders: founders.collect(),
+        shards: plan.shards,
+        timers: Timers { peer_grace: Duration::from_secs(3), ..Timers::default() },
+        // So small that all of it happens within a run.
+        checkpoints: Checkpoints {
+            entries: plan.checkpoint_entries,
+            age: Duration::from_secs(5),
+            lag_entries_max: 200,
+        },
+        environment: Environment {
+            network: Arc::new(SimNetwork { world: Arc::clone(world) }),
+            clock,
+            witness: Some(Arc::new(witness)),
+        },
+    }
+}
+
+/// Sets up the new cluster, as the server does.
+async fn bootstrap(replication: Replication) {
+    while !replication.read().is_bootstrapped() {
+        let salted = auth::hash_password(auth::Algorithm::Sha256, b"guest");
+        let password = PasswordHash { algorithm: HashAlgorithm::Sha256, salted };
+        let (vhost, user) = (ShortStr::from_static("/"), ShortStr::from_static("guest"));
+        replication.propose(Command::Bootstrap(Bootstrap { vhost, user, password })).await.ok();
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// Gives leaderships away while the disk hangs, as the server does.
+async fn watch_disk(disk: Arc<Disk>, replication: Replication) {
+    let mut stalled = false;
+    loop {
+        tokio::time::sleep(RETRY).await;
+        let stalls = disk.store.stalled_ms() > STALL_MS;
+        if stalls && !stalled {
+            replication.hand_over(Duration::from_secs(3)).await;
+        }
+        stalled = stalls;
+    }
+}
