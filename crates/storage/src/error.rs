@@ -23,6 +23,14 @@ pub enum Error {
         /// What this version reads and writes.
         known: u32,
     },
+    /// The folder does not hold what was written to it.
+    #[error("the store in {} is damaged: {what}", .path.display())]
+    StoreDamaged {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
     /// The disk or RocksDB reported an error. When it came from a write or a sync, the store has failed for good.
     #[error("{operation} failed")]
     Disk {
@@ -78,10 +86,25 @@ impl Error {
             Error::Disk { source, .. } => source.0.contains("No space left"),
             Error::Locked { .. }
             | Error::Format { .. }
+            | Error::StoreDamaged { .. }
             | Error::Closed
             | Error::Missing { .. }
             | Error::OutOfOrder { .. }
             | Error::Damaged { .. } => false,
+        }
+    }
+
+    /// Whether what was read is not what was written: this store must not be used any more.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Error::StoreDamaged { .. } | Error::Damaged { .. } => true,
+            Error::Disk { source, .. } => source.0.starts_with("Corruption"),
+            // A range that is purged while it is read is missing, too; at start it is damage, which `recover` says.
+            Error::Missing { .. }
+            | Error::Locked { .. }
+            | Error::Format { .. }
+            | Error::Closed
+            | Error::OutOfOrder { .. } => false,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Sizes start from one memory setting. Syncs are always real: there is no option to weaken them.
 
-use std::{fmt, io, sync::Arc};
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use crate::Error;
 
@@ -44,6 +44,8 @@ pub struct Options {
     pub background_bytes_per_second: u32,
     /// Whether flushes and compactions bypass the page cache. Some file systems (tmpfs, overlays) refuse it.
     pub direct_io: bool,
+    /// How long next to nothing was written before space is given back that RocksDB would only give back under load.
+    pub quiet_after: Duration,
     /// What to do when the store failed.
     pub on_fatal: OnFatal,
     /// Faults on purpose.
@@ -62,6 +64,7 @@ impl Options {
             background_jobs: 2,
             background_bytes_per_second: 0,
             direct_io: false,
+            quiet_after: Duration::from_secs(5),
             on_fatal,
             fault: None,
         }
@@ -76,6 +79,7 @@ impl fmt::Debug for Options {
             .field("background_jobs", &self.background_jobs)
             .field("background_bytes_per_second", &self.background_bytes_per_second)
             .field("direct_io", &self.direct_io)
+            .field("quiet_after", &self.quiet_after)
             .field("fault", &self.fault.is_some())
             .finish_non_exhaustive()
     }

@@ -3,6 +3,8 @@
 //! Calls that change something queue an operation for the [writer](crate::writer); reads go straight to RocksDB.
 
 mod disk;
+mod keeper;
+mod mark;
 mod open;
 mod reads;
 mod statistics;
@@ -19,6 +21,7 @@ use std::{
 
 pub(crate) use self::disk::{Disk, Families};
 pub use self::statistics::StorageStatistics;
+use self::keeper::Keeper;
 use crate::{
     Error, Options,
     handoff::{Sender, bounded},
@@ -39,6 +42,8 @@ pub struct RocksStore {
     path: PathBuf,
     /// Present until the store is dropped.
     operations: Option<Sender<Queued>>,
+    /// Ends the keeper when it is dropped.
+    keeping: Option<Sender<()>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -58,8 +63,13 @@ impl RocksStore {
             watch: Arc::clone(&watch),
             path,
             operations: Some(operations),
-            threads: Vec::with_capacity(2),
+            keeping: None,
+            threads: Vec::with_capacity(3),
         };
+        let (keeping, end) = bounded(1);
+        let keeper = Keeper::new(Arc::clone(&disk), Arc::clone(&watch), end, options.quiet_after);
+        store.start("storage-keeper", move || keeper.run())?;
+        store.keeping = Some(keeping);
         let writer = Writer::new(Arc::clone(&disk), Arc::clone(&watch), to_write, to_syncer);
         store.start("storage-writer", move || writer.run())?;
         store.start("storage-syncer", move || syncer::run(&disk, &watch, &written))?;
@@ -79,6 +89,15 @@ impl RocksStore {
             telemetry::spawn_thread(name, supervised).map_err(|e| Error::disk("starting a storage thread", e))?;
         self.threads.push(thread);
         Ok(())
+    }
+
+    /// What is damaged stops the store: a node that went on would tell others what it has not, or forget what it has said.
+    fn checked<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        result.inspect_err(|error| {
+            if error.is_damage() {
+                self.watch.fail(error.clone());
+            }
+        })
     }
 
     fn queue(&self, op: Op) {
@@ -103,13 +122,18 @@ impl RocksStore {
 impl Drop for RocksStore {
     fn drop(&mut self) {
         drop(self.operations.take());
+        drop(self.keeping.take());
         // A completion may hold the last handle. The threads then end by themselves, as each waits for the other's channel
         // to close, and neither can wait for the other to end.
         let here = thread::current().id();
         if self.threads.iter().any(|thread| thread.thread().id() == here) {
             return;
         }
-        for thread in self.threads.drain(..) {
+        // The keeper was started first and is waited for last: its compaction need not come to an end.
+        while let Some(thread) = self.threads.pop() {
+            if self.threads.is_empty() {
+                self.disk.stop_background();
+            }
             if thread.join().is_err() {
                 tracing::error!(path = %self.path.display(), "a storage thread had panicked");
             }

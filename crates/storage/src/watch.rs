@@ -17,6 +17,8 @@ pub(crate) struct Watch {
     on_fatal: OnFatal,
     failure: OnceLock<Error>,
     queued_bytes: AtomicUsize,
+    /// Bodies that were deleted since the store was opened.
+    dead_bodies: AtomicU64,
     /// Completions that were not called yet.
     waiting: AtomicU64,
     /// When work began to wait, or of the last sync since. Milliseconds after `epoch`.
@@ -33,6 +35,7 @@ impl Watch {
             on_fatal,
             failure: OnceLock::new(),
             queued_bytes: AtomicUsize::new(0),
+            dead_bodies: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
             progress_ms: AtomicU64::new(0),
             part_unsynced: AtomicBool::new(false),
@@ -68,6 +71,14 @@ impl Watch {
 
     pub(crate) fn queued_bytes(&self) -> usize {
         self.queued_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn bodies_died(&self, count: usize) {
+        self.dead_bodies.fetch_add(u64::try_from(count).expect("a count fits 64 bits"), Ordering::Relaxed);
+    }
+
+    pub(crate) fn dead_bodies(&self) -> u64 {
+        self.dead_bodies.load(Ordering::Relaxed)
     }
 
     /// A sync was completed, for whomever.

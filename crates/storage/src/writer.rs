@@ -110,6 +110,9 @@ impl Writer {
         }
         let mut assembler = Assembler::new(&self.disk, &mut self.logs, batch);
         for queued in taken.drain(..) {
+            if let Op::DeleteBlobs { indexes, .. } = &queued.op {
+                self.watch.bodies_died(indexes.len());
+            }
             self.lane.offer(queued.op, &mut assembler);
         }
         let part = !self.watch.part_unsynced() && self.lane.advance(&mut assembler);

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use rocksdb::{ColumnFamily, DB, Options as RocksOptions, ReadOptions, WriteBatch, WriteOptions};
+use rocksdb::{
+    ColumnFamily, DB, Options as RocksOptions, ReadOptions, WriteBatch, WriteOptions, statistics::Ticker,
+};
 use types::GroupId;
 
+use super::mark::SyncMark;
 use crate::{
     Error, Fault,
     keys::{self, CurrentCheckpoint, Tag},
@@ -16,6 +19,7 @@ pub(crate) struct Disk {
     /// The options it was opened with, which its statistics hang on.
     pub(super) options: RocksOptions,
     unsynced: WriteOptions,
+    mark: SyncMark,
     fault: Option<Arc<dyn Fault>>,
 }
 
@@ -30,12 +34,12 @@ pub(crate) struct Families<'a> {
 }
 
 impl Disk {
-    pub(super) fn new(db: DB, options: RocksOptions, fault: Option<Arc<dyn Fault>>) -> Self {
+    pub(super) fn new(db: DB, options: RocksOptions, mark: SyncMark, fault: Option<Arc<dyn Fault>>) -> Self {
         let mut unsynced = WriteOptions::default();
         unsynced.set_sync(false);
         // Keys of a group ascend within a batch, so that each insert can start where the last one ended.
         unsynced.set_memtable_insert_hint_per_batch(true);
-        Disk { db, options, unsynced, fault }
+        Disk { db, options, unsynced, mark, fault }
     }
 
     pub(crate) fn families(&self) -> Families<'_> {
@@ -67,7 +71,20 @@ impl Disk {
         if let Some(fault) = &self.fault {
             fault.before_sync().map_err(|e| Error::disk(SYNC, e))?;
         }
-        self.db.flush_wal(true).map_err(|e| Error::disk(SYNC, e))
+        // What is written while this syncs is not noted.
+        let written = self.db.latest_sequence_number();
+        self.db.flush_wal(true).map_err(|e| Error::disk(SYNC, e))?;
+        self.mark.note(written).map_err(|e| Error::disk("noting a sync", e))
+    }
+
+    /// Written to the log since the store was opened. Unit: bytes.
+    pub(super) fn wal_bytes(&self) -> u64 {
+        self.options.get_ticker_count(Ticker::WalFileBytes)
+    }
+
+    /// Flushes and compactions end as soon as they can, and no more begin.
+    pub(super) fn stop_background(&self) {
+        self.db.cancel_all_background_work(false);
     }
 
     /// How far the group's log was purged, with what was given for it.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rocksdb::DB;
 
-use super::{Disk, tuning};
+use super::{Disk, mark::SyncMark, tuning};
 use crate::{Error, Options, keys};
 
 const OPEN: &str = "opening the data folder";
@@ -12,10 +12,24 @@ const OPEN: &str = "opening the data folder";
 pub(super) fn open(path: &Path, options: &Options) -> Result<Disk, Error> {
     std::fs::create_dir_all(path).map_err(|e| Error::disk(OPEN, e))?;
     let rocks = tuning::database(options);
+    let mark = SyncMark::open(path).map_err(|e| Error::disk(OPEN, e))?;
+    let synced = mark.read().map_err(|e| Error::disk(OPEN, e))?;
+    if synced.is_some() && !path.join("CURRENT").exists() {
+        // RocksDB would make a new database, and take the files of the old one for rubbish.
+        return Err(damaged(path, "its file CURRENT is missing".to_owned()));
+    }
     refuse_other_families(path, &rocks)?;
     let db = DB::open_cf_descriptors(&rocks, path, tuning::families(options)).map_err(|e| open_error(path, &e))?;
+    let found = db.latest_sequence_number();
+    if let Some(synced) = synced.filter(|synced| *synced > found) {
+        return Err(damaged(path, format!("write {synced} was synced, but its log ends at write {found}")));
+    }
     check_format(path, &db)?;
-    Ok(Disk::new(db, rocks, options.fault.clone()))
+    Ok(Disk::new(db, rocks, mark, options.fault.clone()))
+}
+
+fn damaged(path: &Path, what: String) -> Error {
+    Error::StoreDamaged { path: path.to_path_buf(), what }
 }
 
 /// A column family that this version does not know belongs to a later one. RocksDB would refuse it, too, but say less.
@@ -55,6 +69,10 @@ fn open_error(path: &Path, error: &rocksdb::Error) -> Error {
     let text = error.to_string();
     if text.contains("lock file") || text.contains("lock hold by current process") {
         return Error::Locked { path: path.to_path_buf() };
+    }
+    // A table file that the manifest names and that is gone is an IO error for RocksDB.
+    if text.starts_with("Corruption") || text.contains("No such file") {
+        return damaged(path, text);
     }
     Error::disk(OPEN, text)
 }

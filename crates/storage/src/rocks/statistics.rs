@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use rocksdb::statistics::Ticker;
 
-use super::{Disk, RocksStore};
+use super::{Disk, RocksStore, keeper::folder_bytes};
 use crate::{Error, metrics};
 
 /// Totals since the store was opened, and sizes now. What was written to the disk is `wal_bytes + flush_bytes +
@@ -42,6 +42,14 @@ impl RocksStore {
     /// Sets the metrics that nobody counts on the way. Called before a scrape.
     pub fn publish_metrics(&self) {
         metrics::publish(&self.statistics(), self.free_bytes().ok());
+    }
+
+    /// Everything that the store has on the disk, log files that wait to be used again included. Unit: bytes.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn disk_bytes(&self) -> Result<u64, Error> {
+        folder_bytes(&self.path).map_err(|e| Error::disk("looking at the data folder", e))
     }
 
     /// Free space, for this process, of the file system that holds the store. Unit: bytes.

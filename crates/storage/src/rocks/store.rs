@@ -55,7 +55,12 @@ impl LogStore for RocksStore {
     }
 
     fn recover(&self, group: GroupId) -> Result<GroupState, Error> {
-        let (state, orphans) = self.disk.recover(group)?;
+        let recovered = self.checked(self.disk.recover(group));
+        if let Err(Error::Missing { .. }) = &recovered {
+            // Later an entry may be purged while it is read; not now.
+            self.watch.fail(Error::Damaged { group, what: "an entry of the log is missing" });
+        }
+        let (state, orphans) = recovered?;
         if orphans {
             self.queue(Op::DropOrphans { group });
         }
@@ -63,19 +68,19 @@ impl LogStore for RocksStore {
     }
 
     fn read_log(&self, group: GroupId, range: Range<u64>, max_bytes: usize) -> Result<Vec<LogRecord>, Error> {
-        self.disk.read_log(group, range, max_bytes)
+        self.checked(self.disk.read_log(group, range, max_bytes))
     }
 
     fn read_blob(&self, group: GroupId, index: u64) -> Result<Option<Bytes>, Error> {
-        self.disk.read_blob(group, index)
+        self.checked(self.disk.read_blob(group, index))
     }
 
     fn read_checkpoint(&self, group: GroupId) -> Result<Option<Checkpoint>, Error> {
-        self.disk.read_checkpoint(group)
+        self.checked(self.disk.read_checkpoint(group))
     }
 
     fn read_node_value(&self, name: &str) -> Result<Option<Bytes>, Error> {
-        self.disk.read_node_value(name)
+        self.checked(self.disk.read_node_value(name))
     }
 
     fn write_node_value(&self, name: &str, value: Bytes) -> Result<(), Error> {

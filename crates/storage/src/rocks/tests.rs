@@ -58,19 +58,20 @@ fn a_folder_with_unknown_parts_is_refused_by_their_name() {
 }
 
 #[test]
-fn a_hole_in_a_log_is_found_at_start() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).unwrap();
-    append(&store, 1..10, 0);
-    let heads = store.disk.families().log;
-    store.disk.db.delete_cf(heads, keys::entry(GROUP, 5)).unwrap();
-    assert!(matches!(store.recover(GROUP), Err(Error::Missing { index: 5, .. })));
-    store.disk.db.put_cf(heads, keys::entry(GROUP, 5), b"head").unwrap();
-    store.recover(GROUP).unwrap();
-    store.purge(GROUP, 2, Bytes::new());
-    wait(|done| store.barrier(done));
-    store.disk.db.delete_cf(heads, keys::entry(GROUP, 3)).unwrap();
-    assert!(matches!(store.recover(GROUP), Err(Error::Missing { index: 3, .. })));
+fn a_hole_in_a_log_is_found_at_start_and_stops_the_store() {
+    for (purged, hole) in [(None, 5), (Some(2), 3)] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path()).unwrap();
+        append(&store, 1..10, 0);
+        if let Some(up_to) = purged {
+            store.purge(GROUP, up_to, Bytes::new());
+            wait(|done| store.barrier(done));
+        }
+        store.recover(GROUP).unwrap();
+        store.disk.db.delete_cf(store.disk.families().log, keys::entry(GROUP, hole)).unwrap();
+        assert!(matches!(store.recover(GROUP), Err(Error::Missing { index, .. }) if index == hole));
+        assert!(store.watch.failure().is_some_and(Error::is_damage));
+    }
 }
 
 #[test]

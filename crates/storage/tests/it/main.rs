@@ -3,8 +3,10 @@
 
 mod crash;
 mod crash_points;
+mod damage;
 mod faults;
 mod model;
 mod snapshots;
+mod space;
 mod store;
 mod support;
