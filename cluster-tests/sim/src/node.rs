@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use broker::Broker;
 use metadata::{Bootstrap, Command, HashAlgorithm, PasswordHash};
 use replication::{
-    Checkpoints, Clock, Config, Environment, Founder, Groups, Joined, Metadata, MetadataObserver, Replication,
+    Checkpoints, Clock, Config, Counts, Environment, Founder, Groups, Joined, Metadata, MetadataObserver, Replication,
     Sessions, Timers,
 };
 use storage::LogStore;
@@ -83,7 +83,8 @@ async fn start(
     let replication = Replication::start(joined, sessions, observer).await?;
     let groups: Arc<dyn Groups> = mutants::groups(world.mutation, &replication, &broker);
     let metadata: Arc<dyn Metadata> = Arc::new(replication.clone());
-    broker.attach(groups, metadata);
+    let counts: Arc<dyn Counts> = Arc::new(replication.clone());
+    broker.attach(groups, metadata, counts);
     Ok(Running { replication, broker })
 }
 
