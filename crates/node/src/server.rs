@@ -117,13 +117,27 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
         ready = ready => ready?,
         () = stop_signal(&root) => return Ok(exit_code(&root)),
     }
-    let listener = listen(&config, &broker)?;
+    serve(&config, &broker, &replication, &is_serving, &root).await?;
+    flush(&store).await;
+    root.request("stopped");
+    Ok(exit_code(&root))
+}
+
+/// Serves AMQP clients until the node is told to stop, then says goodbye to them.
+async fn serve(
+    config: &Config,
+    broker: &Arc<Broker>,
+    replication: &Replication,
+    is_serving: &AtomicBool,
+    root: &Shutdown,
+) -> anyhow::Result<()> {
+    let listener = listen(config, broker)?;
     is_serving.store(true, Ordering::Relaxed);
     tracing::info!(node = config.node.name, amqp = config.listen.amqp, http = config.listen.http, "node started");
     let clients = root.child();
     let serving = listener.run(clients.clone());
     let serving = telemetry::task::spawn(TaskKind::Background, "amqp listener", serving);
-    stop_signal(&root).await;
+    stop_signal(root).await;
     tracing::info!("stopping");
     is_serving.store(false, Ordering::Relaxed);
     // Leaders first, so that others serve on while this node says goodbye to its clients.
@@ -132,9 +146,7 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
     if tokio::time::timeout(GOODBYE, serving).await.is_err() {
         tracing::warn!("some clients did not say goodbye in time");
     }
-    flush(&store).await;
-    root.request("stopped");
-    Ok(exit_code(&root))
+    Ok(())
 }
 
 /// What the node tells of its process.

@@ -20,8 +20,8 @@ use std::{
 };
 
 pub(crate) use self::disk::{Disk, Families};
-pub use self::statistics::StorageStatistics;
 use self::keeper::Keeper;
+pub use self::statistics::StorageStatistics;
 use crate::{
     Error, Options,
     handoff::{Sender, bounded},

@@ -14,7 +14,7 @@ use self::{batch::Assembler, group_log::GroupLogs, lane::Lane};
 use crate::{
     done::Done,
     handoff::{Nothing, Receiver, Sender},
-    op::Queued,
+    op::{Op, Queued},
     options::MIB,
     rocks::Disk,
     syncer::Written,

@@ -5,11 +5,14 @@ use std::collections::{HashMap, HashSet};
 use super::{Checker, Finding, Findings};
 use crate::history::{Event, Id, Op, Phase};
 
+/// A message of a queue.
+type Message = (u16, Id);
+
 #[derive(Debug, Default)]
 pub(super) struct Acked {
     /// Acknowledged since the channel's last fence, by client and connection; the second list since that fence was begun.
-    open: HashMap<(u32, u32), [Vec<(u16, Id)>; 2]>,
-    committed: HashSet<(u16, Id)>,
+    open: HashMap<(u32, u32), [Vec<Message>; 2]>,
+    committed: HashSet<Message>,
     findings: Findings,
 }
 

@@ -39,7 +39,7 @@ enum Step {
 struct Way {
     state: Option<u64>,
     done: BTreeSet<usize>,
-    used: BTreeMap<Call, usize>,
+    used: Used,
 }
 
 /// Checks the events of all queues whose number is at least `first`.
@@ -80,7 +80,7 @@ pub fn check(first: u16, events: impl Iterator<Item = anyhow::Result<Event>>) ->
 fn explain(calls: &[Answered], steps: &[Step]) -> Result<(), String> {
     let mut ways = BTreeSet::from([Way { state: None, done: BTreeSet::new(), used: BTreeMap::new() }]);
     let mut under_way: BTreeSet<usize> = BTreeSet::new();
-    let mut unknown: BTreeMap<Call, usize> = BTreeMap::new();
+    let mut unknown: Used = BTreeMap::new();
     for (place, step) in steps.iter().enumerate() {
         match step {
             Step::Begin(call) if calls[*call].is_ok.is_some() => drop(under_way.insert(*call)),
@@ -108,7 +108,7 @@ fn go_on(
     ways: BTreeSet<Way>,
     calls: &[Answered],
     under_way: &BTreeSet<usize>,
-    unknown: &BTreeMap<Call, usize>,
+    unknown: &Used,
 ) -> Result<BTreeSet<Way>, String> {
     let mut reached = ways.clone();
     let mut next: Vec<Way> = ways.into_iter().collect();
@@ -150,9 +150,12 @@ fn apply(state: Option<u64>, call: Call) -> (Option<u64>, bool) {
     }
 }
 
+/// How often each call whose outcome is unknown was used.
+type Used = BTreeMap<Call, usize>;
+
 /// Without the ways that used more than another that is the same otherwise.
 fn fewest(ways: BTreeSet<Way>) -> BTreeSet<Way> {
-    let mut groups: BTreeMap<(Option<u64>, BTreeSet<usize>), Vec<BTreeMap<Call, usize>>> = BTreeMap::new();
+    let mut groups: BTreeMap<(Option<u64>, BTreeSet<usize>), Vec<Used>> = BTreeMap::new();
     for way in ways {
         groups.entry((way.state, way.done)).or_default().push(way.used);
     }
@@ -168,7 +171,7 @@ fn fewest(ways: BTreeSet<Way>) -> BTreeSet<Way> {
     kept
 }
 
-fn is_at_most(one: &BTreeMap<Call, usize>, other: &BTreeMap<Call, usize>) -> bool {
+fn is_at_most(one: &Used, other: &Used) -> bool {
     one.iter().all(|(call, used)| other.get(call).is_some_and(|more| used <= more))
 }
 

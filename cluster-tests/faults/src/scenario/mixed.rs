@@ -17,13 +17,12 @@ use crate::{
 pub(super) const MIXED: Scenario =
     Scenario { plan: everything, ..Scenario::new("S27", "two faults at once, by chance", Need::Disks, mixed).quick() };
 
-/// The usual clients, a queue with priorities, and declarations.
+/// The usual clients, and a queue with priorities.
 fn everything() -> Plan {
     let mut plan = Plan::standard();
     let publisher = |priority| PublisherPlan { priority: Some(priority), ..PublisherPlan::default() };
     let ranked = QueuePlan { publishers: [1, 5, 9].map(publisher).to_vec(), ..QueuePlan::new("priorities") };
     plan.queues.push(ranked.argument("x-max-priority", FieldValue::I64(10)).consumer(plan.queues[0].consumers[0]));
-    plan.declarers = 1;
     plan
 }
 

@@ -7,7 +7,7 @@ use crate::{host::Need, plan::Plan, stage::Stage};
 
 pub(super) const KILLS: Scenario = Scenario {
     plan: races,
-    ..Scenario::new("S26-kill", "declarations race while nodes are killed", Need::Processes, kills).quick()
+    ..Scenario::new("S26-kill", "declarations race while nodes are killed", Need::Processes, kills)
 };
 pub(super) const PARTITIONS: Scenario = Scenario {
     plan: races,

@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     api::Counts as _,
+    environment::Environment,
     transport::{Down, Local},
 };
 
@@ -12,7 +13,14 @@ const THERE: NodeId = NodeId(2);
 fn counts() -> (Counts, Arc<Liveness>) {
     let local = Local { cluster_id: Bytes::from_static(b"c"), node: HERE, boot: 1 };
     let liveness = Arc::new(Liveness::default());
-    (Counts::new(HERE, Arc::new(Peers::new(local, Vec::new())), Arc::clone(&liveness)), liveness)
+    (
+        Counts::new(
+            HERE,
+            Arc::new(Peers::new(Environment::default().network, local, Vec::new())),
+            Arc::clone(&liveness),
+        ),
+        liveness,
+    )
 }
 
 fn said(afresh: bool, counts: &[(&'static str, u64)]) -> p::Counts {

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use rocksdb::{
-    ColumnFamily, DB, Options as RocksOptions, ReadOptions, WriteBatch, WriteOptions, statistics::Ticker,
-};
+use rocksdb::{ColumnFamily, DB, Options as RocksOptions, ReadOptions, WriteBatch, WriteOptions, statistics::Ticker};
 use types::GroupId;
 
 use super::mark::SyncMark;

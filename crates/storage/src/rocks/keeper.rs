@@ -4,11 +4,7 @@
 //! stops in the middle: what was consumed last is dead, but the log that has it stays until its memtables are flushed, and the tables
 //! that have it until their tombstones meet it. The keeper ends what was begun.
 
-use std::{
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use rocksdb::{ColumnFamily, CompactOptions, FlushOptions};
 
@@ -16,18 +12,17 @@ use super::Disk;
 use crate::{
     Error,
     handoff::{Nothing, Receiver},
-    options::{KIB, MIB},
     watch::Watch,
 };
 
 /// So much written within a second still counts as quiet. A compaction does no harm beside it.
-const QUIET_BYTES_PER_SECOND: u64 = 256 * KIB as u64;
+const QUIET_BYTES_PER_SECOND: u64 = 256 * 1024;
 /// So much in the log makes a flush worth it. What a quiet store keeps in its log is below this, and files for recycling.
-const FLUSH_BYTES: u64 = 16 * MIB as u64;
+const FLUSH_BYTES: u64 = 16 * 1024 * 1024;
 /// Families with smaller files than this are left alone.
-const COMPACT_BYTES: u64 = 16 * MIB as u64;
+const COMPACT_BYTES: u64 = 16 * 1024 * 1024;
 /// Up to this size a family is compacted though it is not known how much of it is dead: after a restart nobody has counted.
-const COMPACT_UNKNOWN_BYTES: u64 = 1024 * MIB as u64;
+const COMPACT_UNKNOWN_BYTES: u64 = 1024 * 1024 * 1024;
 /// A family is rewritten when as many entries have died as a quarter of those that live: each death costs four entries at most.
 const DEAD_PARTS: u64 = 4;
 
@@ -210,7 +205,8 @@ mod tests {
 
     #[test]
     fn counts_are_read_from_the_properties_of_tables() {
-        let text = "# data blocks=2; # entries=2048; # deletions=7; # merge operands=0; # range deletions=3; raw key size=4";
+        let text =
+            "# data blocks=2; # entries=2048; # deletions=7; # merge operands=0; # range deletions=3; raw key size=4";
         assert_eq!(field(text, "# entries"), Some(2048));
         assert_eq!(field(text, "# deletions"), Some(7));
         assert_eq!(field(text, "# range deletions"), Some(3));
