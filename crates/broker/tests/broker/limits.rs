@@ -99,7 +99,7 @@ async fn what_other_nodes_have_counts_towards_the_limits_of_vhosts_and_users() {
     let mut client = Client::connect(&broker).await;
     client.send(2, channel::Open {});
     let text = "number of channels opened for user 'guest' has reached the maximum allowed user limit of (2)";
-    client.expect_connection_error(ReplyCode::NotAllowed, text).await;
+    expect_channel_refused(&mut client, text).await;
 }
 
 #[tokio::test]
@@ -123,6 +123,11 @@ async fn the_node_has_as_many_channels_as_it_may() {
     let mut client = Client::connect(&broker).await;
     client.send(2, channel::Open {});
     let text = "number of channels opened on node 'quorate@1' has reached the maximum allowed limit of (1)";
+    expect_channel_refused(&mut client, text).await;
+}
+
+/// The client was told that its channel is one too many.
+async fn expect_channel_refused(client: &mut Client, text: &str) {
     let heard = client.heard_so_far().await;
     let Some(amqp_codec::Method::ConnectionClose(close)) = heard.last().map(|heard| heard.method.clone()) else {
         panic!("{heard:?}")
