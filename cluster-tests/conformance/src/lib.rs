@@ -14,6 +14,7 @@ pub mod power_loss;
 mod program;
 pub mod report;
 pub mod rust_client;
+pub mod sasl;
 pub mod stock;
 pub mod suites;
 mod wire;

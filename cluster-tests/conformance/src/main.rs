@@ -6,7 +6,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Result, ensure};
 use clap::{Parser, ValueEnum};
 use conformance::{
-    adversarial, bad_input, behaviours, edges, minority, power_loss, report::Report, rust_client, stock, suites,
+    adversarial, bad_input, behaviours, edges, minority, power_loss, report::Report, rust_client, sasl, stock, suites,
 };
 use xtask::{
     cluster::{Cluster, ClusterSpec},
@@ -70,7 +70,10 @@ fn run(args: &Args) -> Result<()> {
     let root = paths::root()?;
     let mut report = Report::default();
     let wanted = |part| args.only.is_empty() || args.only.contains(&part);
-    let cluster = Cluster::new(ClusterSpec::beside(&root, "conformance", args.port_offset));
+    // What is off by default, but is to be tested.
+    let settings = "\n[auth]\nmechanisms = [\"PLAIN\", \"AMQPLAIN\", \"RABBIT-CR-DEMO\"]\n".to_owned();
+    let spec = ClusterSpec { settings, ..ClusterSpec::beside(&root, "conformance", args.port_offset) };
+    let cluster = Cluster::new(spec);
     let (uris, https) = if let Some(broker) = &args.broker {
         cluster.clean()?;
         cluster.up(broker)?;
@@ -92,6 +95,7 @@ fn run(args: &Args) -> Result<()> {
         }
         if wanted(Part::Edges) {
             edges::run(&uris, &mut report);
+            sasl::run(&uris, &mut report);
         }
         if wanted(Part::Behaviours) {
             behaviours::run(&root, &uris, &https, args.named.as_deref(), &mut report)?;

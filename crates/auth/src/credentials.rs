@@ -1,9 +1,15 @@
-//! What a client sends to log in: the responses of PLAIN (RFC 4616) and AMQPLAIN.
+//! What a client sends to log in: the responses of PLAIN (RFC 4616), AMQPLAIN and RABBIT-CR-DEMO.
 
 use std::fmt;
 
 use bytes::Bytes;
 use types::{FieldTable, FieldValue, ShortStr};
+
+/// What RABBIT-CR-DEMO asks back.
+pub const CHALLENGE: &[u8] = b"Please tell me your password";
+
+/// What the answer to that begins with.
+const ANSWER: &[u8] = b"My password is ";
 
 /// A user's name and password, as a client sent them.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,6 +32,9 @@ pub enum SaslError {
     /// `LOGIN` or `PASSWORD` is not a long string.
     #[error("AMQPLAIN auth info uses unsupported type for LOGIN or PASSWORD field")]
     FieldType,
+    /// Something else than the password was told.
+    #[error("the response is not one of RABBIT-CR-DEMO")]
+    Challenge,
     /// No user has such a long name.
     #[error("the user name is longer than 255 bytes")]
     NameTooLong,
@@ -56,8 +65,24 @@ pub fn amqplain_credentials(response: &FieldTable) -> Result<Credentials, SaslEr
     }
 }
 
+/// Reads the first response of RABBIT-CR-DEMO, which is the user's name.
+///
+/// # Errors
+/// When no user has such a long name.
+pub fn user_name(response: &[u8]) -> Result<ShortStr, SaslError> {
+    ShortStr::from_bytes(Bytes::copy_from_slice(response)).map_err(|_| SaslError::NameTooLong)
+}
+
+/// Reads the second response of RABBIT-CR-DEMO: `My password is` and the password.
+///
+/// # Errors
+/// When it has another form.
+pub fn challenged_password(response: &[u8]) -> Result<Bytes, SaslError> {
+    response.strip_prefix(ANSWER).map(Bytes::copy_from_slice).ok_or(SaslError::Challenge)
+}
+
 fn credentials(user: &[u8], password: &[u8]) -> Result<Credentials, SaslError> {
-    let user = ShortStr::from_bytes(Bytes::copy_from_slice(user)).map_err(|_| SaslError::NameTooLong)?;
+    let user = user_name(user)?;
     Ok(Credentials { user, password: Bytes::copy_from_slice(password) })
 }
 
@@ -109,6 +134,15 @@ mod tests {
         assert_eq!(amqplain_credentials(&missing), Err(SaslError::MissingField));
         let typed = table(&[("LOGIN", long("guest")), ("PASSWORD", FieldValue::I32(1))]);
         assert_eq!(amqplain_credentials(&typed), Err(SaslError::FieldType));
+    }
+
+    #[test]
+    fn a_challenge_is_answered_in_these_words() {
+        assert_eq!(challenged_password(b"My password is s3cret").unwrap(), "s3cret");
+        assert_eq!(challenged_password(b"My password is ").unwrap(), "");
+        for response in [&b""[..], b"s3cret", b"my password is s3cret"] {
+            assert_eq!(challenged_password(response), Err(SaslError::Challenge), "{response:?}");
+        }
     }
 
     #[test]

@@ -13,10 +13,12 @@ mod permission;
 pub mod text;
 mod topic;
 
-pub use credentials::{Credentials, SaslError, amqplain_credentials, parse_plain};
+pub use credentials::{
+    CHALLENGE, Credentials, SaslError, amqplain_credentials, challenged_password, parse_plain, user_name,
+};
 pub use hash::{Algorithm, HashError, check_password, decode_hash, encode_hash, hash_password, hash_with_salt};
 pub use loopback::LoopbackUsers;
-pub use mechanism::Mechanism;
+pub use mechanism::{Mechanism, UnknownMechanism};
 pub use pattern::{Pattern, PatternCache, PatternError};
 pub use permission::{Access, Grants, Kind};
 pub use topic::{TopicContext, TopicGrants, check_topic_pattern};

@@ -1,4 +1,4 @@
-//! The SASL mechanisms that are offered.
+//! The SASL mechanisms.
 
 /// A way to log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,24 +7,28 @@ pub enum Mechanism {
     Plain,
     /// User and password, in a field table.
     AmqPlain,
-    /// Nobody in particular. Not offered unless the configuration says so.
+    /// Nobody in particular: whom the configuration says.
     Anonymous,
+    /// The user, and when asked for it the password. RabbitMQ has it to show that there may be several rounds.
+    ChallengeResponse,
 }
 
-impl Mechanism {
-    /// What `connection.start` offers, without and with anonymous logins.
-    pub fn offered(anonymous: bool) -> &'static str {
-        if anonymous { "PLAIN AMQPLAIN ANONYMOUS" } else { "PLAIN AMQPLAIN" }
-    }
+/// A mechanism that there is not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is no SASL mechanism that can be offered")]
+pub struct UnknownMechanism(pub String);
 
-    /// The mechanism that a client chose in `connection.start-ok`, when it is offered.
-    pub fn parse(name: &[u8], anonymous: bool) -> Option<Self> {
-        match name {
-            b"PLAIN" => Some(Mechanism::Plain),
-            b"AMQPLAIN" => Some(Mechanism::AmqPlain),
-            b"ANONYMOUS" if anonymous => Some(Mechanism::Anonymous),
-            _ => None,
-        }
+impl Mechanism {
+    /// All mechanisms.
+    pub const ALL: [Mechanism; 4] =
+        [Mechanism::Plain, Mechanism::AmqPlain, Mechanism::Anonymous, Mechanism::ChallengeResponse];
+
+    /// What is offered where the configuration does not say.
+    pub const USUAL: [Mechanism; 2] = [Mechanism::Plain, Mechanism::AmqPlain];
+
+    /// The mechanism of that name.
+    pub fn parse(name: &[u8]) -> Option<Self> {
+        Mechanism::ALL.into_iter().find(|mechanism| mechanism.as_str().as_bytes() == name)
     }
 
     /// Its name in `connection.start`.
@@ -33,6 +37,18 @@ impl Mechanism {
             Mechanism::Plain => "PLAIN",
             Mechanism::AmqPlain => "AMQPLAIN",
             Mechanism::Anonymous => "ANONYMOUS",
+            Mechanism::ChallengeResponse => "RABBIT-CR-DEMO",
+        }
+    }
+
+    /// What `connection.start` offers when these are turned on.
+    ///
+    /// # Errors
+    /// When there is no mechanism of such a name.
+    pub fn offered(names: &[String]) -> Result<String, UnknownMechanism> {
+        match names.iter().find(|name| Mechanism::parse(name.as_bytes()).is_none()) {
+            Some(unknown) => Err(UnknownMechanism(unknown.clone())),
+            None => Ok(names.join(" ")),
         }
     }
 }
@@ -42,13 +58,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_offered_is_what_is_accepted() {
-        for anonymous in [false, true] {
-            for name in ["PLAIN", "AMQPLAIN", "ANONYMOUS", "EXTERNAL"] {
-                let offered = Mechanism::offered(anonymous).split(' ').any(|word| word == name);
-                let parsed = Mechanism::parse(name.as_bytes(), anonymous);
-                assert_eq!(parsed.map(Mechanism::as_str), offered.then_some(name));
-            }
+    fn a_mechanism_has_a_name_by_which_it_is_found() {
+        for mechanism in Mechanism::ALL {
+            assert_eq!(Mechanism::parse(mechanism.as_str().as_bytes()), Some(mechanism));
         }
+        assert_eq!(Mechanism::parse(b"plain"), None);
+    }
+
+    #[test]
+    fn only_mechanisms_that_there_are_can_be_offered() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert_eq!(Mechanism::offered(&names(&["PLAIN", "RABBIT-CR-DEMO"])).unwrap(), "PLAIN RABBIT-CR-DEMO");
+        let refused = Mechanism::offered(&names(&["PLAIN", "EXTERNAL"])).unwrap_err();
+        assert_eq!(refused.to_string(), "'EXTERNAL' is no SASL mechanism that can be offered");
     }
 }

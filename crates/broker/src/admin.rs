@@ -7,7 +7,7 @@ use queue::{Command, Reply};
 use replication::{Answer, ChunkReplies};
 use types::{Blob, FieldTable, GroupId, QueueId, ShortStr};
 
-use crate::{broker::Broker, placement};
+use crate::{broker::Broker, history::Follow, placement};
 
 /// Why something could not be done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,16 +41,27 @@ pub struct NewQueue {
 }
 
 impl Broker {
-    /// Changes metadata. A virtual host that comes into being so starts with what the settings give it.
+    /// Changes metadata, and does what follows from it. A virtual host that comes into being so starts with what the settings
+    /// give it.
     ///
     /// # Errors
     /// When it is refused, or no majority answers.
     pub async fn change(&self, command: metadata::Command) -> Result<MetadataReply, AdminError> {
-        match self.metadata().propose(self.config().vhost_templates.fill_in(command)).await {
+        let mut command = self.config().vhost_templates.fill_in(command);
+        if let metadata::Command::PutPolicy(_) = &command
+            && let Some(refusal) = self.read_metadata().refusal_now(&command)
+        {
+            return Err(AdminError::Refused { code: refusal.reply_code(), text: refusal.reply_text() });
+        }
+        let follow = Follow::of(self, &mut command);
+        match self.metadata().propose(command).await {
             Ok(MetadataReply::Refused(refusal)) => {
                 Err(AdminError::Refused { code: refusal.reply_code(), text: refusal.reply_text() })
             }
-            Ok(reply) => Ok(reply),
+            Ok(reply) => match follow.act(self, &reply).await {
+                Ok(()) => Ok(reply),
+                Err(_) => Err(AdminError::Unavailable),
+            },
             Err(_) => Err(AdminError::Unavailable),
         }
     }
@@ -160,7 +171,7 @@ impl Broker {
             Ok(ChunkReplies::Applied(answers)) => {
                 let plain = |answer| match answer {
                     Answer::Reply(reply) => Some(reply),
-                    Answer::Got(..) => None,
+                    Answer::Got(..) | Answer::Peeked(_) => None,
                 };
                 Ok(answers.into_iter().filter_map(plain).collect())
             }

@@ -7,13 +7,14 @@ use std::sync::{
 };
 
 use bytes::Bytes;
-use queue::{Command, Enqueue, EnqueueRun};
+use queue::Command;
 use routing::{Message, RouteOutcome, Routes};
-use types::{BlobBuilder, RecordParts, SessionId, ShortStr};
+use types::{RecordParts, SessionId, ShortStr};
 
 use crate::{
+    batch::Batch,
     broker::Broker,
-    session::{outbox::body_size, route::Route},
+    session::route::{Asks, Route},
 };
 
 /// What may be under way; beyond it messages are dropped. As much as a connection may have. Unit: bytes.
@@ -54,29 +55,20 @@ impl Announcer {
         let outcome = table.route(vhost.as_bytes(), exchange.as_bytes(), &Message::with_key(routing_key), &mut routes);
         drop(table);
         if outcome == RouteOutcome::NoSuchExchange
-            || routes.is_empty()
+            || (routes.is_empty() && routes.histories().is_empty())
             || self.in_flight.load(Ordering::Relaxed) > IN_FLIGHT_MAX
         {
             return;
         }
         let properties = properties();
         let parts = RecordParts { exchange: exchange.as_bytes(), routing_key, properties: &properties, body };
-        let route = Route::new(routes.queues().iter().map(|target| (target.queue, target.group)));
-        for part in &route.parts {
-            let mut blob = BlobBuilder::default();
-            let slot = blob.push(&parts);
-            let size = blob.record_len(slot).expect("the slot was just written");
-            let runs = part.queues.iter().map(|queue| EnqueueRun {
-                queue: *queue,
-                first_slot: slot,
-                count: 1,
-                ..EnqueueRun::default()
-            });
-            let enqueue =
-                Enqueue { first_slot: slot, sizes: vec![body_size(body)], runs: runs.collect(), source: None };
-            let token = u64::from(size);
+        for part in &Route::of(&routes).parts {
+            let mut batch = Batch::new(part.group);
+            batch.push(part, &parts, false, Asks::default());
+            let token = u64::try_from(batch.bytes()).unwrap_or(u64::MAX);
+            let (enqueue, blob) = batch.finish();
             self.in_flight.fetch_add(token, Ordering::Relaxed);
-            broker.groups().submit(part.group, self.session, token, vec![Command::Enqueue(enqueue)], blob.finish());
+            broker.groups().submit(part.group, self.session, token, vec![Command::Enqueue(enqueue)], blob);
         }
     }
 }

@@ -8,17 +8,19 @@ use telemetry::TaskKind;
 
 use crate::{
     broker::Broker,
+    history::Follow,
     mailbox::{Address, Mail, Mailbox},
 };
 
 /// How a proposed change of metadata ended.
 pub(crate) type Completion = Result<Reply, MetadataUnavailable>;
 
-/// Proposes the command, at once; the operation is told how it ended. Of a queue that has come it is told before the other nodes
-/// have heard of it: its machine can be made meanwhile.
-pub(crate) fn propose(broker: &Arc<Broker>, mailbox: &Arc<Mailbox>, to: Address, operation: u64, command: Command) {
+/// Proposes the command, at once; the operation is told how it ended, when what follows from it is done. Of a queue that has come it
+/// is told before the other nodes have heard of it: its machine can be made meanwhile.
+pub(crate) fn propose(broker: &Arc<Broker>, mailbox: &Arc<Mailbox>, to: Address, operation: u64, mut command: Command) {
+    let follow = Follow::of(broker, &mut command);
     let change = broker.metadata().change(command);
-    let mailbox = Arc::clone(mailbox);
+    let (broker, mailbox) = (Arc::clone(broker), Arc::clone(mailbox));
     telemetry::spawn(TaskKind::Background, "metadata-proposal", async move {
         let completed = |completion, is_spread| Mail::Completed { to, operation, completion, is_spread };
         match change.await {
@@ -29,7 +31,8 @@ pub(crate) fn propose(broker: &Arc<Broker>, mailbox: &Arc<Mailbox>, to: Address,
             }
             Ok(AppliedChange { reply, spread }) => {
                 spread.await;
-                mailbox.push(completed(Ok(reply), true));
+                let followed = follow.act(&broker, &reply).await;
+                mailbox.push(completed(followed.map(|()| reply), true));
             }
             Err(error) => mailbox.push(completed(Err(error), true)),
         }

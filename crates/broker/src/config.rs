@@ -17,6 +17,8 @@ pub struct Config {
     pub serial_base: u64,
     /// Users that may log in from the loopback interface only.
     pub loopback_users: LoopbackUsers,
+    /// Whom clients log in as with the mechanism ANONYMOUS.
+    pub anonymous_user: Option<ShortStr>,
     /// How much a connection may have submitted that is not answered yet, before its socket is not read any more. Large enough
     /// to keep a disk busy over a commit's latency, small enough that many connections fit. Unit: bytes.
     pub in_flight_bytes_max: usize,
@@ -47,6 +49,7 @@ impl Config {
             boot,
             serial_base,
             loopback_users: LoopbackUsers::default(),
+            anonymous_user: None,
             in_flight_bytes_max: 8 * 1024 * 1024,
             backlog_bytes_max: 1024 * 1024,
             node_name: ShortStr::truncated(&format!("quorate@{node}")),

@@ -18,7 +18,10 @@ use crate::{
     dead_letter::death,
     facts::Facts,
     listing,
-    session::{Shared, route::Route},
+    session::{
+        Shared,
+        route::{Route, RoutePart},
+    },
 };
 
 const EXCHANGE: ShortStr = ShortStr::from_static("amq.rabbitmq.trace");
@@ -64,7 +67,8 @@ impl Shared {
         self.tap("publish", exchange, &traced, publish.body.pieces(), |facts| {
             facts.text("vhost", &self.vhost);
             self.origin(facts, channel);
-            let names = route.parts.iter().flat_map(|part| &part.queues).filter_map(|queue| self.queue_name(*queue));
+            let queues = route.parts.iter().flat_map(RoutePart::destinations);
+            let names = queues.filter_map(|queue| self.queue_name(queue));
             facts.push(
                 "routed_queues",
                 FieldValue::Array(names.map(|name| FieldValue::LongStr(name.bytes())).collect()),

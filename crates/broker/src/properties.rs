@@ -5,6 +5,8 @@ use bytes::Bytes;
 use routing::Properties;
 use types::{FieldTable, FieldValue, ShortStr};
 
+use crate::session::wishes;
+
 /// The properties as they came, read when routing asks. What cannot be read is not there.
 pub(crate) struct RawProperties<'a>(pub(crate) &'a Bytes);
 
@@ -33,5 +35,13 @@ impl Properties for RawProperties<'_> {
 
     fn timestamp(&self) -> Option<u64> {
         self.view()?.timestamp()
+    }
+
+    fn asks_for_delay(&self) -> bool {
+        self.header(b"x-delay").is_some_and(|delay| wishes::delay_ms(&delay).is_some())
+    }
+
+    fn may_be_kept(&self) -> bool {
+        self.header(b"x-recent-history-no-store") != Some(FieldValue::Bool(true))
     }
 }

@@ -19,7 +19,7 @@ mod deliver;
 pub(crate) mod describe;
 mod direct_reply;
 mod exchange;
-mod expiration;
+pub(crate) mod expiration;
 mod get;
 mod login;
 mod method;
@@ -113,8 +113,7 @@ impl ConnectionSession {
             Event::Login { mechanism, response, client_properties } => {
                 self.shared.log_in(conn, &mechanism, &response, &client_properties);
             }
-            // No mechanism asks back.
-            Event::LoginResponse { .. } => conn.login_refused(),
+            Event::LoginResponse { response } => self.shared.answer_challenge(conn, &response),
             Event::Open { vhost } => self.shared.open(conn, &vhost),
             Event::UpdateSecret { reason, .. } => self.update_secret(conn, &reason),
             Event::ChannelOpened { channel } => self.open_channel(conn, channel),

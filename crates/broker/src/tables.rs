@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use metadata::{Destination, Event, ExchangeKind, Machine};
 use parking_lot::{RwLock, RwLockReadGuard};
-use routing::{NewExchange, Table};
+use routing::{NewExchange, QueueRef, Table};
 
 /// The routing table and its version.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ fn apply_one(table: &mut Table, event: &Event) {
     match event {
         Event::VhostCreated { vhost } => drop(table.declare_vhost(vhost)),
         Event::VhostDeleted { vhost } => drop(table.delete_vhost(vhost)),
-        Event::ExchangeDeclared { vhost, name, kind, alternate, internal, arguments } => {
+        Event::ExchangeDeclared { vhost, name, kind, alternate, internal, arguments, history } => {
             table.declare_exchange(
                 vhost,
                 name,
@@ -53,6 +53,7 @@ fn apply_one(table: &mut Table, event: &Event) {
                     kind: routing_kind(kind.routes_as(arguments)),
                     delayed: *kind == ExchangeKind::DelayedMessage,
                     internal: *internal,
+                    history: history.map(|(queue, group)| QueueRef { queue, group }),
                     alternate: alternate.clone(),
                     arguments,
                 },
@@ -104,6 +105,7 @@ fn from_machine(machine: &Machine) -> Table {
         let vhost = &vhost.name;
         table.declare_vhost(vhost);
         for exchange in machine.exchanges(vhost.as_bytes()) {
+            let history = machine.history(vhost.as_bytes(), exchange.name.as_bytes());
             table.declare_exchange(
                 vhost,
                 &exchange.name,
@@ -111,6 +113,7 @@ fn from_machine(machine: &Machine) -> Table {
                     kind: routing_kind(exchange.kind.routes_as(&exchange.arguments)),
                     delayed: exchange.kind == ExchangeKind::DelayedMessage,
                     internal: exchange.internal,
+                    history: history.map(|queue| QueueRef { queue: queue.id, group: queue.group }),
                     alternate: machine.effective_exchange(exchange).alternate,
                     arguments: &exchange.arguments,
                 },

@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     fn limits(pattern: &str, max_queues: i64) -> (Pattern, VhostLimits) {
-        (Pattern::new(pattern).unwrap(), VhostLimits { max_queues: Some(max_queues), ..VhostLimits::default() })
+        (Pattern::new(pattern), VhostLimits { max_queues: Some(max_queues), ..VhostLimits::default() })
     }
 
     fn policy(pattern: &str, name: &'static str) -> (Pattern, PutPolicy) {
@@ -52,7 +52,7 @@ mod tests {
             definition: FieldTable::default(),
             operator: false,
         };
-        (Pattern::new(pattern).unwrap(), policy)
+        (Pattern::new(pattern), policy)
     }
 
     #[test]

@@ -196,6 +196,8 @@ pub struct DeclareExchange {
     pub internal: bool,
     /// As the client gave them.
     pub arguments: FieldTable,
+    /// Where an `x-recent-history` exchange is to keep its messages: a replicated group. Of no meaning for other types.
+    pub history: Option<GroupId>,
 }
 
 /// See [`Command::DeleteExchange`].

@@ -56,6 +56,8 @@ pub enum Event {
         internal: bool,
         /// As declared: what some types route by.
         arguments: FieldTable,
+        /// The queue in which it keeps its last messages, and where that is.
+        history: Option<(QueueId, GroupId)>,
     },
     /// A policy gave an exchange another alternate, or took it.
     ExchangeChanged {

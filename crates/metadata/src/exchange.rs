@@ -1,6 +1,6 @@
 //! Exchanges as they were declared.
 
-use types::{FieldTable, FieldValue, ShortStr};
+use types::{FieldTable, FieldValue, QueueId, ShortStr};
 
 /// How an exchange chooses destinations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,6 +45,8 @@ pub struct Exchange {
     pub internal: bool,
     /// As declared.
     pub arguments: FieldTable,
+    /// The queue in which an `x-recent-history` exchange keeps its last messages.
+    pub history: Option<QueueId>,
 }
 
 impl ExchangeKind {

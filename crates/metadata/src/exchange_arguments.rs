@@ -5,6 +5,7 @@ use types::{FieldTable, FieldValue, ShortStr};
 use crate::{
     BindingInvalid, ExchangeInvalid, ExchangeKind, Refusal, Resource, Target,
     exchange::{ALTERNATE, DELAYED_TYPE},
+    history,
     reply_text::{show, term},
 };
 
@@ -76,7 +77,7 @@ fn hash(resource: &Resource, arguments: &FieldTable) -> Result<(), Refusal> {
 }
 
 fn history(arguments: &FieldTable) -> Result<(), Refusal> {
-    match arguments.get("x-recent-history-length") {
+    match arguments.get(history::LENGTH) {
         None => Ok(()),
         Some(length) if length.as_i64().is_some_and(|length| length > 0) => Ok(()),
         Some(length) => Err(Refusal::ExchangeInvalid(ExchangeInvalid::HistoryLength(term(length)))),

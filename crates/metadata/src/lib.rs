@@ -19,6 +19,7 @@ mod equivalence;
 mod event;
 mod exchange;
 mod exchange_arguments;
+mod history;
 mod limits;
 mod machine;
 mod pattern;

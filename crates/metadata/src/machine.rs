@@ -151,15 +151,17 @@ impl Machine {
         }
     }
 
-    /// The refusal that the command would get now, for those who need not wait for a majority to learn of a mistake.
+    /// The refusal that the command would get now, for those who need not wait for a majority to learn of a mistake. Whether the
+    /// pattern of a policy is one is asked here alone, so it must be asked before a policy is proposed.
     ///
-    /// Only declares, binds and unbinds are looked at; `None` means: propose it.
+    /// Only declares, binds, unbinds and policies are looked at; `None` means: propose it.
     pub fn refusal_now(&self, command: &Command) -> Option<Refusal> {
         match command {
             Command::DeclareExchange(c) => commands::declare_exchange::check(self, c).err(),
             Command::DeclareQueue(c) => commands::declare_queue::check(self, c).err(),
             Command::Bind(c) => commands::bind::check(self, c).err(),
             Command::Unbind(c) => commands::unbind::check(self, c).err(),
+            Command::PutPolicy(c) => commands::put_policy::check(self, c).err(),
             Command::Bootstrap(_)
             | Command::PutVhost(_)
             | Command::DeleteVhost { .. }
@@ -173,7 +175,6 @@ impl Machine {
             | Command::DeleteQueue { .. }
             | Command::DeleteExclusive { .. }
             | Command::NodeGone(_)
-            | Command::PutPolicy(_)
             | Command::DeletePolicy(_)
             | Command::SetVhostLimit(_)
             | Command::SetUserLimit(_)

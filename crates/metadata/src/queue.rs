@@ -54,6 +54,8 @@ pub struct Queue {
     pub home: Home,
     /// When it was declared.
     pub created_at: Timestamp,
+    /// It keeps the messages of the `x-recent-history` exchange whose name it has: no client can name it.
+    pub is_history: bool,
 }
 
 impl QueueType {

@@ -10,6 +10,7 @@ use std::{
 
 use amqp_server::IpNet;
 use anyhow::{Context, bail};
+use auth::Mechanism;
 use broker::VhostTemplates;
 use management::Amount;
 use metadata::QueueType;
@@ -33,6 +34,7 @@ pub(crate) struct Config {
     pub memory: MemorySection,
     pub limits: LimitsSection,
     pub proxy_protocol: ProxyProtocolSection,
+    pub auth: AuthSection,
     pub defaults: DefaultsSection,
     pub definitions: DefinitionsSection,
     pub default_limits: DefaultLimitsSection,
@@ -137,6 +139,31 @@ impl ProxyProtocolSection {
             Err(_) => text.parse().with_context(|| format!("proxy_protocol.from: '{text}' is not a network")),
         };
         self.from.iter().map(network).collect()
+    }
+}
+
+/// `[auth]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AuthSection {
+    /// The SASL mechanisms that AMQP clients are offered.
+    pub mechanisms: Vec<String>,
+    /// Whom clients log in as with the mechanism ANONYMOUS.
+    pub anonymous_user: String,
+}
+
+impl AuthSection {
+    /// What clients are offered.
+    pub(crate) fn offered(&self) -> anyhow::Result<String> {
+        let offered = Mechanism::offered(&self.mechanisms).context("auth.mechanisms")?;
+        if offered.is_empty() {
+            bail!("auth.mechanisms: without any nobody can log in");
+        }
+        let is_anonymous = self.mechanisms.iter().any(|name| name == Mechanism::Anonymous.as_str());
+        if is_anonymous && self.anonymous_user.is_empty() {
+            bail!("auth.mechanisms: ANONYMOUS needs auth.anonymous_user");
+        }
+        Ok(offered)
     }
 }
 
@@ -249,6 +276,13 @@ impl Default for LimitsSection {
     }
 }
 
+impl Default for AuthSection {
+    fn default() -> Self {
+        let mechanisms = Mechanism::USUAL.map(|mechanism| mechanism.as_str().to_owned());
+        AuthSection { mechanisms: mechanisms.to_vec(), anonymous_user: String::new() }
+    }
+}
+
 impl Default for DefaultsSection {
     fn default() -> Self {
         let guest = || "guest".to_owned();
@@ -341,6 +375,7 @@ impl Config {
         self.proxy_protocol.networks()?;
         self.defaults.queue_type()?;
         self.vhost_templates()?;
+        self.auth.offered()?;
         if self.limits.message_bytes_max > MESSAGE_BYTES_MAX {
             bail!("limits.message_bytes_max is at most {MESSAGE_BYTES_MAX}, larger messages do not fit between nodes");
         }
@@ -354,10 +389,10 @@ impl Config {
             .defaults
             .loopback_users
             .iter()
-            .chain([&self.defaults.user, &self.defaults.vhost])
+            .chain([&self.defaults.user, &self.defaults.vhost, &self.auth.anonymous_user])
             .any(|name| name.len() > 255)
         {
-            bail!("names in [defaults] have at most 255 bytes");
+            bail!("names in [defaults] and [auth] have at most 255 bytes");
         }
         for (index, node) in self.cluster.nodes.iter().enumerate() {
             if self.cluster.nodes[..index].iter().any(|other| other.name == node.name) {
@@ -406,6 +441,19 @@ mod tests {
         assert_eq!(section("::1").networks().unwrap()[0].to_string(), "::1/128");
         let error = section("proxy.example").networks().unwrap_err();
         assert!(error.to_string().contains("proxy.example"), "{error}");
+    }
+
+    #[test]
+    fn mechanisms_are_those_that_there_are_and_anonymous_ones_need_a_user() {
+        let section = |names: &[&str], user: &str| AuthSection {
+            mechanisms: names.iter().map(|name| (*name).to_owned()).collect(),
+            anonymous_user: user.to_owned(),
+        };
+        assert_eq!(AuthSection::default().offered().unwrap(), "PLAIN AMQPLAIN");
+        assert_eq!(section(&["PLAIN", "ANONYMOUS"], "guest").offered().unwrap(), "PLAIN ANONYMOUS");
+        for (names, user) in [(&["PLAIN", "ANONYMOUS"][..], ""), (&["EXTERNAL"], ""), (&[], "")] {
+            assert!(section(names, user).offered().is_err(), "{names:?}");
+        }
     }
 
     #[test]

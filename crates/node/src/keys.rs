@@ -20,7 +20,7 @@ const fn key(name: &'static str, help: &'static str) -> Key {
 }
 
 /// All keys, in the order of the reference.
-pub(crate) const KEYS: [Key; 39] = [
+pub(crate) const KEYS: [Key; 41] = [
     key("node.name", "This node's name in the cluster"),
     key("node.data_dir", "Where the node keeps its data"),
     key("listen.amqp", "Where AMQP clients connect, host:port"),
@@ -47,6 +47,11 @@ pub(crate) const KEYS: [Key; 39] = [
     key("limits.consumers_per_channel_max", "Most consumers of a channel; 0: no limit"),
     key("limits.consumer_timeout_ms", "How long a consumer may hold a message, in milliseconds; 0: for ever"),
     key("proxy_protocol.from", "Networks of proxies, with commas between, whose PROXY header names the client"),
+    key(
+        "auth.mechanisms",
+        "SASL mechanisms that clients are offered, with commas between; also ANONYMOUS, RABBIT-CR-DEMO",
+    ),
+    key("auth.anonymous_user", "Whom clients log in as with the mechanism ANONYMOUS"),
     key("defaults.vhost", "The first virtual host of a new cluster"),
     key("defaults.user", "The first user of a new cluster"),
     key("defaults.password", "The first user's password"),

@@ -169,6 +169,8 @@ fn broker_config(config: &Config, joined: &Joined) -> anyhow::Result<broker::Con
     let mut settings = broker::Config::new(joined.identity().node, joined.boot(), joined.first_session_serial());
     let users = config.defaults.loopback_users.iter();
     settings.loopback_users = LoopbackUsers(users.map(|name| ShortStr::truncated(name)).collect());
+    let anonymous = &config.auth.anonymous_user;
+    settings.anonymous_user = (!anonymous.is_empty()).then(|| ShortStr::truncated(anonymous));
     let limit = |most: u64| (most > 0).then_some(most);
     settings.node_name = ShortStr::truncated(&config.node.name);
     settings.connections_max = limit(config.limits.connections_per_node_max);
@@ -246,6 +248,7 @@ fn listen(config: &Config, broker: &Arc<Broker>) -> anyhow::Result<amqp_server::
         heartbeat_s: config.limits.heartbeat_s,
         message_bytes_max: config.limits.message_bytes_max,
         server_properties: properties,
+        mechanisms: config.auth.offered()?,
         ..amqp_connection::Config::default()
     };
     let address = config::resolve("listen.amqp", &config.listen.amqp)?;

@@ -74,6 +74,9 @@ fn command_to_wire(command: &Command) -> wire::Command {
         Command::Get { queue, no_ack } => W::Get(wire::Get { queue: queue.0, no_ack: *no_ack }),
         Command::Purge { queue } => W::Purge(wire::Queue { queue: queue.0 }),
         Command::Inspect { queue } => W::Inspect(wire::Queue { queue: queue.0 }),
+        Command::Peek { queue, from, bytes_max } => {
+            W::Peek(wire::Peek { queue: queue.0, from: *from, bytes_max: *bytes_max })
+        }
         Command::CloseSession => W::CloseSession(wire::Nothing {}),
         Command::NodeDown { node, boot, sessions_up_to } => {
             W::NodeDown(wire::NodeDown { node: node.0, boot: *boot, sessions_up_to: *sessions_up_to })
@@ -168,6 +171,7 @@ fn command_from_wire(command: wire::Command) -> Result<Command, DecodeError> {
         W::Get(c) => Command::Get { queue: QueueId(c.queue), no_ack: c.no_ack },
         W::Purge(c) => Command::Purge { queue: QueueId(c.queue) },
         W::Inspect(c) => Command::Inspect { queue: QueueId(c.queue) },
+        W::Peek(c) => Command::Peek { queue: QueueId(c.queue), from: c.from, bytes_max: c.bytes_max },
         W::CloseSession(_) => Command::CloseSession,
         W::NodeDown(c) => Command::NodeDown { node: NodeId(c.node), boot: c.boot, sessions_up_to: c.sessions_up_to },
         W::Tick(_) => Command::Tick,

@@ -11,7 +11,7 @@ use proto::{
     generated::metadata as wire,
     metadata::{decode_command, decode_snapshot, encode_command, encode_snapshot},
 };
-use types::{FieldTable, FieldValue, ShortStr, Timestamp};
+use types::{FieldTable, FieldValue, GroupId, ShortStr, Timestamp};
 
 fn replay(machine: &mut Machine, commands: &[Command], first: usize) {
     for (at, command) in commands.iter().enumerate() {
@@ -28,6 +28,7 @@ fn declare(arguments: FieldTable) -> Command {
         auto_delete: false,
         internal: false,
         arguments,
+        history: Some(GroupId(3)),
     })
 }
 

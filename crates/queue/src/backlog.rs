@@ -214,6 +214,26 @@ impl Backlog {
         }
     }
 
+    /// Tells of each run from that position on, in order, until it is told to stop. Passes over whole segments.
+    pub(crate) fn for_each_run_from(&self, from: u64, mut on_piece: impl FnMut(Piece<'_>) -> bool) {
+        for (at, segment) in self.segments.iter().enumerate() {
+            let is_before = self.segments.get(at + 1).and_then(|next| next.head(0));
+            if is_before.is_some_and(|(position, _)| position <= from) {
+                continue;
+            }
+            let (mut run, mut taken) = if at == 0 { (self.head_run, self.head_taken) } else { (0, 0) };
+            while let Some(count) = segment.count(run) {
+                let piece = segment.piece(run, taken, count - taken, self.priority);
+                let passed = u32::try_from(from.saturating_sub(piece.position)).unwrap_or(u32::MAX);
+                if passed < piece.count && !on_piece(piece.part(passed, piece.count - passed)) {
+                    return;
+                }
+                run += 1;
+                taken = 0;
+            }
+        }
+    }
+
     /// What does not hold, if anything.
     pub(crate) fn check(&self) -> Result<(), String> {
         let (mut messages, mut bytes, mut empty) = (0, 0, false);

@@ -136,6 +136,16 @@ pub enum Command {
         /// The queue.
         queue: QueueId,
     },
+    /// Ready messages are looked at, in the order in which they came; nothing changes. At least one, if there is any, and no
+    /// more than [`PEEKED_MAX`](crate::PEEKED_MAX). Reply: `Peeked`, or a refusal `NoSuchQueue`.
+    Peek {
+        /// The queue.
+        queue: QueueId,
+        /// The position of the first that is of interest; zero: from the first.
+        from: u64,
+        /// Bodies of more than so many bytes together are not asked for at once. Unit: bytes.
+        bytes_max: u64,
+    },
     /// The session is over: its consumers go, what it holds returns (a failed delivery). Reply: `Done`.
     CloseSession,
     /// Incarnations of the node up to `boot` are over: their sessions (those with `serial` below or equal to

@@ -13,6 +13,7 @@ mod forget;
 mod get;
 mod inspect;
 mod node_down;
+mod peek;
 mod purge;
 mod retry_dead;
 mod return_;
@@ -63,6 +64,7 @@ pub(crate) fn apply(machine: &mut Machine, scope: &Scope, command: &Command, out
         Command::Get { queue, no_ack } => get::apply(machine, scope, *queue, *no_ack, out),
         Command::Purge { queue } => purge::apply(machine, *queue, out),
         Command::Inspect { queue } => inspect::apply(machine, *queue, out),
+        Command::Peek { queue, from, bytes_max } => peek::apply(machine, *queue, *from, *bytes_max, out),
         Command::CloseSession => close_session::apply(machine, scope, out),
         Command::NodeDown { node, boot, sessions_up_to } => {
             node_down::apply(machine, *node, *boot, *sessions_up_to, out)

@@ -3,6 +3,10 @@
 //! A lane is a backlog and, apart from it, loose messages: those that were taken and came back, and those whose time of expiry
 //! is before that of messages ahead of them. The lane of the usual priority lies in the queue itself.
 
+mod peek;
+
+pub use peek::PEEKED_MAX;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Bound,

@@ -27,10 +27,11 @@ pub use command::{
     Chunk, Command, ConsumerOptions, DeadLetterSource, Delay, Enqueue, EnqueueOptions, EnqueueRun, Producer,
 };
 pub use config::{DeadLetterStrategy, DelayedRetry, Overflow, QueueConfig, RetryKind};
+pub use lanes::PEEKED_MAX;
 pub use machine::{At, Machine};
 pub use outcome::{
     CancelReason, Cancelled, ChunkReply, ChunkResult, DeadLetter, DeadLetters, DeathReason, Delivered, Delivery,
-    EndReason, Got, Outcome, QueueEnded, Refusal, Reply, SlotRange,
+    EndReason, Got, Outcome, Peeked, QueueEnded, Refusal, Reply, SlotRange,
 };
 pub use snapshot::RestoreError;
 pub use stats::{ConsumerInfo, DeadLetterStats, NodePresence, QueueStats};

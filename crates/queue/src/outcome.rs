@@ -80,6 +80,8 @@ pub enum Reply {
     Got(Got),
     /// The answer to `Get` when there was none.
     Empty,
+    /// The answer to `Peek`.
+    Peeked(Peeked),
     /// The answer to `Purge`.
     Purged {
         /// Messages that went.
@@ -109,6 +111,15 @@ pub struct Got {
     pub delivery_count: u32,
     /// Ready messages left in the queue.
     pub remaining: u64,
+}
+
+/// Messages that `Peek` has found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Peeked {
+    /// Where their records lie, in the order in which they came.
+    pub messages: Vec<MessageRef>,
+    /// The position to go on from; `None`: these were the last.
+    pub next: Option<u64>,
 }
 
 /// Why a command was refused.

@@ -76,10 +76,21 @@ pub enum ChunkReplies {
 /// The answer to one command: the machine's reply, with the record when there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The machine's reply, other than a fetched message.
+    /// The machine's reply, other than one with messages.
     Reply(queue::Reply),
     /// The message that `Get` fetched.
     Got(queue::Got, Bytes),
+    /// What `Peek` has found.
+    Peeked(PeekedRecords),
+}
+
+/// Messages that were looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeekedRecords {
+    /// Their records, in the order in which they came.
+    pub records: Vec<Bytes>,
+    /// The position to go on from; `None`: these were the last.
+    pub next: Option<u64>,
 }
 
 /// Messages for one consumer of this node, with their records.

@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use types::{Blob, GroupId, MessageRef, NodeId};
 
 use crate::{
-    api::{Answer, DeadLetterBatch, DeliveredRecord, SessionDelivery, Sessions},
+    api::{Answer, DeadLetterBatch, DeliveredRecord, PeekedRecords, SessionDelivery, Sessions},
     blocking,
     client::{AnswerResult, Answered, GroupClient},
     entry_cache::EntryCache,
@@ -260,6 +260,11 @@ impl Effects {
         let mut last = None;
         let answers = replies.into_iter().map(|reply| match reply {
             Reply::Got(got) => Answer::Got(got, self.record(&got.message, &mut last).unwrap_or_default()),
+            Reply::Peeked(peeked) => {
+                // One that is dropped at this moment was not there any more.
+                let records = peeked.messages.iter().filter_map(|message| self.record(message, &mut last)).collect();
+                Answer::Peeked(PeekedRecords { records, next: peeked.next })
+            }
             other => Answer::Reply(other),
         });
         AnswerResult::Applied(answers.collect())
@@ -317,7 +322,7 @@ impl Effects {
 /// Whether the reply carries a message.
 fn has_fetched(reply: &ChunkReply) -> bool {
     match &reply.result {
-        ChunkResult::Applied(replies) => replies.iter().any(|reply| matches!(reply, Reply::Got(_))),
+        ChunkResult::Applied(replies) => replies.iter().any(|reply| matches!(reply, Reply::Got(_) | Reply::Peeked(_))),
         ChunkResult::Duplicate | ChunkResult::Gap { .. } | ChunkResult::Fenced => false,
     }
 }
@@ -329,10 +334,12 @@ fn wanted(outcome: &Outcome) -> BTreeSet<u64> {
         ChunkResult::Applied(replies) => replies.as_slice(),
         ChunkResult::Duplicate | ChunkResult::Gap { .. } | ChunkResult::Fenced => &[],
     });
-    let fetched = fetched.filter_map(|reply| match reply {
-        Reply::Got(got) => Some(got.message.index),
-        _ => None,
+    let fetched = fetched.flat_map(|reply| match reply {
+        Reply::Got(got) => std::slice::from_ref(&got.message),
+        Reply::Peeked(peeked) => peeked.messages.as_slice(),
+        _ => &[],
     });
+    let fetched = fetched.map(|message| message.index);
     let dead = outcome.dead_letters.iter().flat_map(|letters| &letters.messages).map(|letter| letter.message.index);
     delivered.map(|delivered| delivered.message.index).chain(fetched).chain(dead).collect()
 }

@@ -40,8 +40,8 @@ mod transport;
 
 pub use api::{
     ASK_BYTES_MAX, AlarmKind, Answer, AppliedChange, AskError, BoxFuture, ChunkReplies, Counts, DeadLetterBatch,
-    DeliveredRecord, Groups, Metadata, MetadataObserver, MetadataUnavailable, PeerAnswer, PeerAsk, SessionDelivery,
-    Sessions,
+    DeliveredRecord, Groups, Metadata, MetadataObserver, MetadataUnavailable, PeekedRecords, PeerAnswer, PeerAsk,
+    SessionDelivery, Sessions,
 };
 pub use clock::Clock;
 pub use config::{Checkpoints, Config, Founder, Timers};

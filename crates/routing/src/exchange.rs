@@ -10,7 +10,7 @@ use crate::{
     headers::Headers,
     message::Message,
     routes::Routes,
-    targets::{Target, Targets},
+    targets::{QueueRef, Target, Targets},
     topic::Topic,
     walk::Walk,
 };
@@ -34,7 +34,7 @@ pub enum ExchangeKind {
     Random,
     /// `x-local-random`: one of the queues that live on the node that routes, by chance.
     LocalRandom,
-    /// `x-recent-history`: all. (The history is none of routing's business.)
+    /// `x-recent-history`: all. (The history is a queue apart.)
     RecentHistory,
 }
 
@@ -47,6 +47,8 @@ pub struct NewExchange<'a> {
     pub delayed: bool,
     /// Clients may not publish to it.
     pub internal: bool,
+    /// The queue in which it keeps its last messages.
+    pub history: Option<QueueRef>,
     /// Where messages go that no binding matches.
     pub alternate: Option<ShortStr>,
     /// Its arguments, of which `hash-header` and `hash-property` matter here.
@@ -58,6 +60,7 @@ pub(crate) struct Exchange {
     pub(crate) kind: ExchangeKind,
     pub(crate) delayed: bool,
     pub(crate) internal: bool,
+    pub(crate) history: Option<QueueRef>,
     /// Where messages go that no binding matches.
     pub(crate) alternate: Option<ShortStr>,
     /// How many bindings lead here.
@@ -99,7 +102,8 @@ impl Exchange {
             ExchangeKind::LocalRandom => Bindings::Any(Choice::LocalRandom, Targets::default()),
         };
         let alternate = new.alternate.as_ref().map(ShortStr::compact);
-        Exchange { kind: new.kind, delayed: new.delayed, internal: new.internal, alternate, inbound: 0, bindings }
+        let NewExchange { kind, delayed, internal, history, .. } = *new;
+        Exchange { kind, delayed, internal, history, alternate, inbound: 0, bindings }
     }
 
     pub(crate) fn bind(&mut self, key: &ShortStr, arguments: &FieldTable, target: &Target) {

@@ -35,6 +35,10 @@ pub trait Properties {
     fn correlation_id(&self) -> Option<ShortStr>;
     /// The property `timestamp`. Unit: seconds since the Unix epoch.
     fn timestamp(&self) -> Option<u64>;
+    /// Whether exchanges that delay are asked to. Asked at most once a message.
+    fn asks_for_delay(&self) -> bool;
+    /// Whether exchanges that keep a history may keep the message. Asked at most once a message.
+    fn may_be_kept(&self) -> bool;
 }
 
 /// No properties.
@@ -57,6 +61,14 @@ impl Properties for () {
 
     fn timestamp(&self) -> Option<u64> {
         None
+    }
+
+    fn asks_for_delay(&self) -> bool {
+        false
+    }
+
+    fn may_be_kept(&self) -> bool {
+        true
     }
 }
 

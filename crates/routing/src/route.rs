@@ -21,12 +21,11 @@ pub enum RouteOutcome {
 /// What else there is to know of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Routed {
-    /// The exchange that the message was published to. When that is a delayed one, the message may have to wait before it goes
-    /// where the [`Routes`] say. Delayed exchanges further on the way delay nothing.
+    /// The exchange that the message was published to.
     pub exchange: ExchangeInfo,
     /// Until the table changes, any message that is published to this exchange with this routing key, and has no other, goes
     /// to the same queues: neither headers, nor properties, nor chance, nor where queues live had a part in it, at no exchange
-    /// on the way. Not of a delayed exchange, where headers decide when a message goes.
+    /// on the way. Not where an exchange delays or keeps a history, since headers decide whether it does.
     pub cacheable: bool,
 }
 
@@ -48,11 +47,12 @@ impl Table {
         } else {
             let Some(first) = vhost.exchange(exchange) else { return RouteOutcome::NoSuchExchange };
             first.visit(&walk, routes);
-            vhost.follow(exchange, &walk, routes);
+            let is_delayed = routes.is_delayed();
+            vhost.follow((exchange, is_delayed), &walk, routes);
             first.info()
         };
         routes.finish();
-        RouteOutcome::Routed(Routed { exchange: info, cacheable: walk.depends_on_the_key_only() && !info.delayed })
+        RouteOutcome::Routed(Routed { exchange: info, cacheable: walk.depends_on_the_key_only() })
     }
 }
 
@@ -65,10 +65,11 @@ impl Vhost {
         }
     }
 
-    /// Visits the exchanges that were found, and those found there, each once.
-    fn follow(&self, first: &[u8], walk: &Walk<'_>, routes: &mut Routes) {
+    /// Visits the exchanges that were found, and those found there, each once; and once more when the message gets there with a
+    /// delay too.
+    fn follow(&self, first: (&[u8], bool), walk: &Walk<'_>, routes: &mut Routes) {
         while let Some(name) = routes.next_exchange() {
-            if name.as_bytes() == first {
+            if (name.as_bytes(), routes.is_delayed()) == first {
                 continue;
             }
             if name.is_empty() {
@@ -82,6 +83,14 @@ impl Vhost {
 
 impl Exchange {
     fn visit(&self, walk: &Walk<'_>, routes: &mut Routes) {
+        if self.delayed && walk.asks_for_delay() {
+            routes.delay();
+        }
+        if let Some(history) = self.history
+            && walk.may_be_kept()
+        {
+            routes.keep(history);
+        }
         let before = routes.found();
         self.find(walk, routes);
         if routes.found() == before

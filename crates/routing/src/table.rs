@@ -64,7 +64,7 @@ pub struct ExchangeInfo {
     pub kind: ExchangeKind,
     /// Clients may not publish to it.
     pub internal: bool,
-    /// What is published to it may have to wait before it is routed (`x-delayed-message`).
+    /// What comes through it may have to wait before it is routed on (`x-delayed-message`).
     pub delayed: bool,
 }
 

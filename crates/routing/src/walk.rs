@@ -10,6 +10,8 @@ use crate::{hash::mix, message::Message};
 pub(crate) struct Walk<'m> {
     pub(crate) message: &'m Message<'m>,
     headers: OnceCell<Option<FieldTable>>,
+    asks_for_delay: OnceCell<bool>,
+    may_be_kept: OnceCell<bool>,
     draws: Cell<u64>,
     only_key: Cell<bool>,
 }
@@ -17,7 +19,26 @@ pub(crate) struct Walk<'m> {
 impl<'m> Walk<'m> {
     pub(crate) fn new(message: &'m Message<'m>) -> Self {
         let only_key = Cell::new(message.more_keys.is_empty());
-        Walk { message, headers: OnceCell::new(), draws: Cell::new(message.random), only_key }
+        Walk {
+            message,
+            headers: OnceCell::new(),
+            asks_for_delay: OnceCell::new(),
+            may_be_kept: OnceCell::new(),
+            draws: Cell::new(message.random),
+            only_key,
+        }
+    }
+
+    /// Whether an exchange that delays is to delay it.
+    pub(crate) fn asks_for_delay(&self) -> bool {
+        self.depends_on_more_than_the_key();
+        *self.asks_for_delay.get_or_init(|| self.message.properties.asks_for_delay())
+    }
+
+    /// Whether an exchange that keeps a history may keep it.
+    pub(crate) fn may_be_kept(&self) -> bool {
+        self.depends_on_more_than_the_key();
+        *self.may_be_kept.get_or_init(|| self.message.properties.may_be_kept())
     }
 
     /// The headers, read when first asked for.

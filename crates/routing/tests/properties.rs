@@ -129,6 +129,14 @@ impl Properties for Headers {
     fn timestamp(&self) -> Option<u64> {
         None
     }
+
+    fn asks_for_delay(&self) -> bool {
+        false
+    }
+
+    fn may_be_kept(&self) -> bool {
+        true
+    }
 }
 
 fn change() -> impl Strategy<Value = Change> {
@@ -163,7 +171,7 @@ fn table(alternates: &[Option<usize>]) -> Table {
     for ((exchange, kind), alternate) in EXCHANGES.into_iter().zip(alternates) {
         let alternate = alternate.map(name);
         let arguments = &FieldTable::default();
-        let new = NewExchange { kind, delayed: false, internal: false, alternate, arguments };
+        let new = NewExchange { kind, delayed: false, internal: false, history: None, alternate, arguments };
         assert!(table.declare_exchange(&VHOST, &ShortStr::from_static(exchange), &new));
     }
     for id in 1..=QUEUES {

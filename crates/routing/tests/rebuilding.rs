@@ -105,7 +105,14 @@ fn declare(table: &mut Table, at: usize, new: New) -> bool {
         arguments.push(ShortStr::from_static("hash-header"), FieldValue::LongStr(Bytes::from_static(b"h")));
     }
     let alternate = new.alternate.map(name);
-    let new = NewExchange { kind: new.kind, delayed: new.delayed, internal: false, alternate, arguments: &arguments };
+    let new = NewExchange {
+        kind: new.kind,
+        delayed: new.delayed,
+        internal: false,
+        history: None,
+        alternate,
+        arguments: &arguments,
+    };
     table.declare_exchange(&VHOST, &name(at), &new)
 }
 
@@ -215,6 +222,14 @@ impl Properties for Header {
 
     fn timestamp(&self) -> Option<u64> {
         None
+    }
+
+    fn asks_for_delay(&self) -> bool {
+        false
+    }
+
+    fn may_be_kept(&self) -> bool {
+        true
     }
 }
 

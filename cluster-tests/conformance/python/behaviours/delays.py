@@ -32,6 +32,24 @@ def x_delayed_type(t):
     t.nothing(other)
 
 
+@once("a delayed message exchange delays what comes through another exchange, or as its alternate, too")
+def behind(t):
+    exchange, queue, at_once = delayed_exchange(t, "fanout"), t.queue(), t.queue("now")
+    fanout = t.exchange("fanout", "f")
+    spare = t.exchange("direct", "s", arguments={"alternate-exchange": exchange})
+    t.con.queue_bind(queue, exchange, "")
+    t.con.queue_bind(at_once, fanout, "")
+    t.con.exchange_bind(exchange, fanout)
+    for source in (fanout, spare):
+        begin = time.monotonic()
+        t.publish(source, "key", source, headers={"x-delay": 400})
+        t.nothing(queue)
+        message = t.get(queue)
+        expect((message.body.decode(), message.headers["x-delay"]), (source, -400), "body and passed delay")
+        check(time.monotonic() - begin > 0.39, f"it came after {time.monotonic() - begin:.2f} s")
+    expect(t.bodies(at_once, 1), [fanout], "bodies that no exchange delays")
+
+
 @once("a negative x-delay is no delay")
 def negative(t):
     exchange, queue = delayed_exchange(t), t.queue()

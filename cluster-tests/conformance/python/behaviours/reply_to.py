@@ -76,6 +76,22 @@ def late(t):
     t.publish("", address, "late")
 
 
+@once("a reply address in CC or BCC is resolved, beside other keys")
+def carbon_copies(t):
+    channel, answers = requester(t, 1)
+    queue, archive = t.queue(), t.queue("archive")
+    t.publish("", queue, "ask", reply_to=PSEUDO, channel=channel)
+    address = t.get(queue).properties.reply_to
+    server = t.channel(3, confirms=True)
+    for number, name in enumerate(("CC", "BCC")):
+        t.publish("", archive, name, headers={name: [address]}, channel=server)
+        t.until(lambda: len(answers) > number, "an answer", channel.connection)
+    t.publish("", address, "both", headers={"CC": [archive]}, channel=server)
+    t.until(lambda: len(answers) > 2, "an answer", channel.connection)
+    expect([body for body, _, _ in answers], [b"CC", b"BCC", b"both"], "answers")
+    expect(t.bodies(archive, 3), ["CC", "BCC", "both"], "bodies")
+
+
 @once("a reply address cannot be bound, with 403")
 def bound(t):
     _, address = address_of(t)

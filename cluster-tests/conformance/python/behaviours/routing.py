@@ -268,9 +268,3 @@ def local_random(t):
     wanted = [10, 0] if len(t.uris) > 1 else None
     counts = [channel.queue_declare(queue, passive=True).method.message_count for channel, queue in zip((near, far), queues)]
     check(wanted is None or counts == wanted, f"counts {counts} instead of {wanted}")
-
-
-@once("a recent history exchange is refused with 406")
-def recent_history(t):
-    text = "PRECONDITION_FAILED - exchange type 'x-recent-history' is not supported yet"
-    t.refused(406, text, t.con.exchange_declare, t.name("x"), "x-recent-history")

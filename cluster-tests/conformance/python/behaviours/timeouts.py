@@ -14,6 +14,22 @@ def argument(t):
     expect([(m.body, m.redelivered) for m in [t.get(queue)]], [(b"m", True)], "message")
 
 
+@behaviour("the channel of a client without consumer_cancel_notify is closed with 406 when its consumer holds a message too long", SHARED)
+def without_cancel_notify(t):
+    queue = t.queue(arguments={"x-queue-type": "quorum"} if t.kind == REPLICATED else None)
+    t.send(queue, "m")
+    connection = t.connection(3, client_properties={"capabilities": {"basic.nack": True}})
+    bystander, number = connection.channel(), 7
+    channel = connection.channel(number)
+    consumer = t.consume(queue, channel, arguments={"x-consumer-timeout": 500})
+    consumer.wait(1)
+    text = (f"PRECONDITION_FAILED - delivery acknowledgement on channel {number} timed out. Timeout value used: 500 ms. "
+            "This timeout value can be configured, see consumers doc guide to learn more")
+    t.refused(406, text, t.wait_closed, channel)
+    expect(consumer.cancelled, [], "cancelled consumers")
+    expect([(m.body, m.redelivered) for m in [t.get(queue, channel=bystander)]], [(b"m", True)], "message")
+
+
 @once("a queue's x-consumer-timeout counts for its consumers")
 def queue_argument(t):
     queue = t.queue(arguments={"x-queue-type": "quorum", "x-consumer-timeout": 500})

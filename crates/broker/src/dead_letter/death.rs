@@ -1,9 +1,6 @@
 //! What a message's death does to its properties: `x-death` and the headers beside it, as RabbitMQ writes them.
 
-use amqp_codec::{
-    BasicProperties,
-    properties::{PropertiesView, set_header},
-};
+use amqp_codec::BasicProperties;
 use bytes::Bytes;
 use queue::{DeadLetter, DeathReason};
 use types::{FieldTable, FieldValue, MessageRecord, ShortStr};
@@ -81,10 +78,9 @@ pub(crate) fn rewrite(
 impl Rewritten {
     /// How long an exchange that delays is to keep the message, which then says that it was kept. Unit: milliseconds.
     pub(crate) fn take_delay_ms(&mut self) -> Option<u64> {
-        let delay = PropertiesView::new(&self.properties).ok()?.header(b"x-delay").ok()??;
-        let ms = wishes::delay_ms(&delay)?;
-        self.properties = set_header(&self.properties, &ShortStr::from_static("x-delay"), &wishes::passed(ms)).ok()?;
-        Some(ms.unsigned_abs())
+        let (delay_ms, passed) = wishes::take_delay(&self.properties)?;
+        self.properties = passed;
+        Some(delay_ms)
     }
 
     /// Whether the message has come from that queue before, and nobody has refused it since: a circle that would never end.

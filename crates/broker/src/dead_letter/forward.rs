@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use metadata::Machine;
-use queue::{Command, DeadLetter, DeadLetterSource, Delay, Enqueue, EnqueueOptions, EnqueueRun};
+use queue::{Command, DeadLetter, DeadLetterSource, Delay, EnqueueOptions};
 use replication::{ChunkReplies, DeadLetterBatch};
 use routing::{Message, RouteOutcome, Routes, Table};
 use tokio::time::Instant;
 use tracing::{debug, error};
-use types::{Blob, BlobBuilder, GroupId, MessageRecord, QueueId, RecordParts, SeqRange, SessionId, ShortStr};
+use types::{Blob, GroupId, MessageRecord, QueueId, RecordParts, SeqRange, SessionId, ShortStr};
 
 use super::{
     Input,
@@ -19,10 +19,14 @@ use super::{
     settings::Settings,
 };
 use crate::{
+    batch::Batch,
     broker::Broker,
     metrics,
     properties::RawProperties,
-    session::{outbox::body_size, ranges},
+    session::{
+        ranges,
+        route::{Asks, Route},
+    },
 };
 
 /// A chunk that has grown beyond this is complete. As much as a group takes into one log entry. Unit: bytes.
@@ -39,14 +43,9 @@ pub(crate) struct Worker {
 
 /// A chunk in the making.
 struct Draft {
-    group: GroupId,
-    blob: BlobBuilder,
-    enqueue: Enqueue,
+    batch: Batch,
     letters: Vec<(u64, Vec<QueueId>)>,
 }
-
-/// Where one letter goes: queues by their groups.
-type Targets = BTreeMap<GroupId, Vec<QueueId>>;
 
 impl Worker {
     pub(crate) fn new(session: SessionId) -> Self {
@@ -103,17 +102,17 @@ impl Worker {
                     finished.extend(self.pending.unrouted(id));
                     continue;
                 };
-                let (targets, delays) = self.route(&machine, &table, settings, &letter, &rewritten);
-                let delay = if delays { rewritten.take_delay_ms() } else { None };
-                let delay = delay.map_or(Delay::None, Delay::For);
-                let options = EnqueueOptions { priority: rewritten.priority, delay, ..EnqueueOptions::default() };
+                let route = self.route(&machine, &table, settings, &letter, &rewritten);
+                let delay = if route.is_delayed() { rewritten.take_delay_ms() } else { None };
+                let options = EnqueueOptions { priority: rewritten.priority, ..EnqueueOptions::default() };
+                let asks = Asks { options, delay: delay.map_or(Delay::None, Delay::For) };
                 let parts = RecordParts {
                     exchange: settings.exchange.as_bytes(),
                     routing_key: rewritten.routing_keys.first().map(ShortStr::as_bytes).unwrap_or_default(),
                     properties: &rewritten.properties,
                     body: std::slice::from_ref(&message.body),
                 };
-                finished.extend(self.gather(&mut drafts, id, targets, &parts, options));
+                finished.extend(self.gather(&mut drafts, id, route, &parts, asks));
             }
         }
         for draft in drafts {
@@ -122,7 +121,7 @@ impl Worker {
         self.settle(broker, finished);
     }
 
-    /// Where the letter goes, without queues that it would only come back from; whether the exchange delays what it is asked to.
+    /// Where the letter goes, without queues that it would only come back from.
     fn route(
         &mut self,
         machine: &Machine,
@@ -130,10 +129,9 @@ impl Worker {
         settings: &Settings,
         letter: &DeadLetter,
         rewritten: &Rewritten,
-    ) -> (Targets, bool) {
-        let mut targets = Targets::new();
+    ) -> Route {
         let keys: Vec<Bytes> = rewritten.routing_keys.iter().map(ShortStr::bytes).collect();
-        let Some((first, more_keys)) = keys.split_first() else { return (targets, false) };
+        let Some((first, more_keys)) = keys.split_first() else { return Route::default() };
         let message = Message {
             more_keys,
             properties: &RawProperties(&rewritten.properties),
@@ -141,20 +139,14 @@ impl Worker {
             ..Message::with_key(first)
         };
         let (vhost, exchange) = (settings.vhost.as_bytes(), settings.exchange.as_bytes());
-        let delays = match table.route(vhost, exchange, &message, &mut self.routes) {
-            RouteOutcome::NoSuchExchange => return (targets, false),
-            RouteOutcome::Routed(routed) => routed.exchange.delayed,
-        };
-        for target in self.routes.queues() {
-            targets.entry(target.group).or_default().push(target.queue);
+        if table.route(vhost, exchange, &message, &mut self.routes) == RouteOutcome::NoSuchExchange {
+            return Route::default();
         }
+        let mut route = Route::of(&self.routes);
         if letter.reason != queue::DeathReason::Rejected {
-            for queues in targets.values_mut() {
-                queues.retain(|queue| !is_cycle(machine, settings, rewritten, *queue));
-            }
-            targets.retain(|_, queues| !queues.is_empty());
+            route.parts.retain_mut(|part| part.retain(|queue| !is_cycle(machine, settings, rewritten, queue)));
         }
-        (targets, delays)
+        route
     }
 
     /// Adds the letter to the chunks of its targets. Returns it when there is nothing to wait for.
@@ -162,32 +154,34 @@ impl Worker {
         &mut self,
         drafts: &mut Vec<Draft>,
         id: u64,
-        targets: Targets,
+        route: Route,
         parts: &RecordParts<'_>,
-        options: EnqueueOptions,
+        asks: Asks,
     ) -> Option<Finished> {
-        if targets.is_empty() {
+        if route.parts.is_empty() {
             return self.pending.unrouted(id);
         }
         let mut is_sent = false;
-        for (group, mut queues) in targets {
-            queues.retain(|queue| !self.pending.has_reached(id, *queue));
-            if queues.is_empty() {
+        for mut part in route.parts {
+            if !part.retain(|queue| !self.pending.has_reached(id, queue)) {
                 continue;
             }
             is_sent = true;
             self.pending.expect(id);
-            draft_of(drafts, group).push(id, queues, parts, options);
+            let draft = draft_of(drafts, part.group);
+            draft.batch.push(&part, parts, true, asks);
+            draft.letters.push((id, part.runs(asks).map(|(queue, _)| queue).collect()));
         }
         if is_sent { None } else { self.pending.finish(id) }
     }
 
     fn submit(&mut self, broker: &Broker, source: QueueId, draft: Draft) {
-        let Draft { group, mut blob, mut enqueue, letters } = draft;
+        let Draft { batch, letters } = draft;
+        let group = batch.group;
+        let (mut enqueue, blob) = batch.finish();
         let numbers = letters.iter().filter_map(|(id, _)| self.pending.number_of(*id));
         enqueue.source = Some(DeadLetterSource { queue: source, numbers: numbers.collect() });
         let at_least_once = letters.first().is_some_and(|(id, _)| self.pending.is_at_least_once(*id));
-        let blob = blob.finish();
         let again = at_least_once.then(|| (enqueue.clone(), blob.clone()));
         let token = self.pending.sent(Chunk { group, letters, again });
         broker.groups().submit(group, self.session, token, vec![Command::Enqueue(enqueue)], blob);
@@ -235,31 +229,11 @@ impl Worker {
     }
 }
 
-impl Draft {
-    fn push(&mut self, id: u64, queues: Vec<QueueId>, parts: &RecordParts<'_>, options: EnqueueOptions) {
-        let slot = self.blob.push_dead_letter(parts);
-        self.enqueue.sizes.push(body_size(parts.body));
-        let runs = &mut self.enqueue.runs;
-        for queue in &queues {
-            let run = runs
-                .iter_mut()
-                .rev()
-                .find(|run| run.queue == *queue && run.first_slot + run.count == slot && run.options == options);
-            match run {
-                Some(run) => run.count += 1,
-                None => runs.push(EnqueueRun { queue: *queue, first_slot: slot, count: 1, options }),
-            }
-        }
-        self.letters.push((id, queues));
-    }
-}
-
 /// The group's chunk that is not complete yet.
 fn draft_of(drafts: &mut Vec<Draft>, group: GroupId) -> &mut Draft {
-    let open = drafts.iter().rposition(|draft| draft.group == group && draft.blob.record_bytes() < CHUNK_BYTES);
+    let open = drafts.iter().rposition(|draft| draft.batch.group == group && draft.batch.bytes() < CHUNK_BYTES);
     let at = open.unwrap_or_else(|| {
-        let (blob, enqueue, letters) = (BlobBuilder::default(), Enqueue::default(), Vec::new());
-        drafts.push(Draft { group, blob, enqueue, letters });
+        drafts.push(Draft { batch: Batch::new(group), letters: Vec::new() });
         drafts.len() - 1
     });
     &mut drafts[at]

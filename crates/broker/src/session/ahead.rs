@@ -82,7 +82,11 @@ impl Channel {
         // Why it cannot be is told in its turn, if it still cannot be then.
         let Ok(plan) = self.plan(cx, method.clone()) else { return false };
         let declaration = plan.declaration();
-        if !self.operations.is_independent(&declaration) || !self.has_room(cx, &declaration) || plan.is_large() {
+        if !self.operations.is_independent(&declaration)
+            || !self.has_room(cx, &declaration)
+            || plan.is_large()
+            || brings_history(cx, &plan)
+        {
             return false;
         }
         let caller = self.caller(method);
@@ -197,6 +201,14 @@ impl Plan {
         };
         arguments.is_some_and(|arguments| weight(arguments) > ARGUMENT_BYTES_MAX)
     }
+}
+
+/// Whether what is bound gets the history of its exchange: done anew, the binding would be there, and the history would not come.
+fn brings_history(cx: &Context<'_>, plan: &Plan) -> bool {
+    let Plan::Change { command, .. } = plan else { return false };
+    let Command::Bind(bind) = &**command else { return false };
+    let machine = cx.shared.broker.metadata().read();
+    machine.history(bind.vhost.as_bytes(), bind.source.as_bytes()).is_some()
 }
 
 /// About what a table occupies; tables and arrays in it are not looked into, but taken for large. Unit: bytes.

@@ -58,12 +58,12 @@ impl PendingChunk {
     }
 
     /// Notes where publishes go.
-    pub(crate) fn note_queues(&mut self, queues: &[QueueId]) {
+    pub(crate) fn note_queues(&mut self, queues: impl Iterator<Item = QueueId>) {
         for queue in queues {
             if self.queue.is_none() {
-                self.queue = Some(*queue);
-            } else if self.queue != Some(*queue) && self.more_queues.last() != Some(queue) {
-                self.more_queues.push(*queue);
+                self.queue = Some(queue);
+            } else if self.queue != Some(queue) && self.more_queues.last() != Some(&queue) {
+                self.more_queues.push(queue);
             }
         }
     }

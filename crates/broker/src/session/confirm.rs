@@ -133,7 +133,8 @@ mod tests {
     const TAKEN: Fate<'static> = Fate::Applied(&[]);
 
     fn two_groups() -> Arc<Route> {
-        Arc::new(Route::new([(QueueId(1), GroupId(1)), (QueueId(2), GroupId(2))].into_iter()))
+        let queue = |id, group| routing::QueueRef { queue: QueueId(id), group: GroupId(group) };
+        Arc::new(Route::to([queue(1, 1), queue(2, 2)]))
     }
 
     fn chunk(group: u32, shared: u64, numbers: impl Iterator<Item = u64>) -> PendingChunk {

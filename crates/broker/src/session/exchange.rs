@@ -59,13 +59,8 @@ impl Channel {
 /// What comes of declaring an exchange.
 pub(crate) fn plan_declare(cx: &mut Context<'_>, declare: methods::Declare) -> Result<Plan, Failure> {
     let name = names::stripped(&declare.exchange);
-    match ExchangeKind::parse(declare.type_.as_bytes()) {
-        None => return Err(refused(&Refusal::UnknownExchangeType(declare.type_))),
-        // It would route, but keep no history: whoever declares it relies on that.
-        Some(ExchangeKind::RecentHistory) => {
-            return Err(Failure::precondition("exchange type 'x-recent-history' is not supported yet"));
-        }
-        Some(_) => {}
+    if ExchangeKind::parse(declare.type_.as_bytes()).is_none() {
+        return Err(refused(&Refusal::UnknownExchangeType(declare.type_)));
     }
     refuse_default(&name)?;
     cx.shared.check(Access::Configure, Kind::Exchange, &name)?;
@@ -77,6 +72,7 @@ pub(crate) fn plan_declare(cx: &mut Context<'_>, declare: methods::Declare) -> R
         auto_delete: declare.auto_delete,
         internal: declare.internal,
         arguments: declare.arguments.clone(),
+        history: None,
     });
     let is_unchanged = is_unchanged(cx, &command)?;
     if !is_unchanged {

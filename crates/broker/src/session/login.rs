@@ -1,5 +1,6 @@
 //! Who a client is and which virtual host it enters.
 
+use amqp_codec::ReplyCode;
 use amqp_connection::Connection;
 use auth::{Credentials, Mechanism};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -13,8 +14,15 @@ use super::{
 };
 use crate::{failure::Failure, metrics};
 
+/// A client that has named its user, and was asked for the password.
+#[derive(Debug)]
+pub(crate) struct Challenged {
+    user: ShortStr,
+    client_properties: FieldTable,
+}
+
 impl Shared {
-    /// `connection.start-ok`
+    /// `connection.start-ok`. That the mechanism is one that was offered has been checked.
     pub(crate) fn log_in(
         &mut self,
         conn: &mut Connection,
@@ -22,16 +30,58 @@ impl Shared {
         response: &Bytes,
         client_properties: &FieldTable,
     ) {
+        self.mechanism = mechanism.compact();
+        let (claimed, verdict) = match Mechanism::parse(mechanism.as_bytes()) {
+            Some(Mechanism::ChallengeResponse) => match auth::user_name(response) {
+                Ok(user) => {
+                    let client_properties = client_properties.clone();
+                    self.challenged = Some(Box::new(Challenged { user, client_properties }));
+                    conn.challenge(Bytes::from_static(auth::CHALLENGE));
+                    return;
+                }
+                Err(error) => (ShortStr::EMPTY, Err(error.to_string())),
+            },
+            Some(Mechanism::Anonymous) => self.admit_anonymous(),
+            Some(Mechanism::Plain) => self.check_login(auth::parse_plain(response).map_err(|error| error.to_string())),
+            Some(Mechanism::AmqPlain) => self.check_login(amqplain(response)),
+            None => (ShortStr::EMPTY, Err(format!("mechanism {mechanism} is not offered"))),
+        };
+        self.logged_in(conn, &claimed, verdict, client_properties);
+    }
+
+    /// `connection.secure-ok`
+    pub(crate) fn answer_challenge(&mut self, conn: &mut Connection, response: &[u8]) {
+        let Some(challenged) = self.challenged.take() else { return conn.login_refused() };
+        let Challenged { user, client_properties } = *challenged;
+        match auth::challenged_password(response) {
+            Ok(password) => {
+                let (user, verdict) = self.check_login(Ok(Credentials { user, password }));
+                self.logged_in(conn, &user, verdict, &client_properties);
+            }
+            Err(error) => {
+                let why = error.to_string();
+                self.tell_login(&user, &self.mechanism, Some(&why));
+                metrics::login_refused();
+                info!(connection = self.id.serial, why, "login refused");
+                let secure_ok = amqp_codec::methods::connection::SecureOk::INFO;
+                conn.hard_error(ReplyCode::SyntaxError, &why, secure_ok.class_id, secure_ok.method_id);
+            }
+        }
+    }
+
+    fn logged_in(
+        &mut self,
+        conn: &mut Connection,
+        claimed: &ShortStr,
+        verdict: Result<User, String>,
+        client_properties: &FieldTable,
+    ) {
         let who = client_properties.get("connection_name").and_then(|name| name.as_str()).unwrap_or_default();
-        let credentials = credentials(mechanism, response);
-        let claimed = credentials.as_ref().map(|credentials| credentials.user.clone()).unwrap_or_default();
-        let verdict = credentials.and_then(|credentials| self.authenticate(&credentials));
-        self.tell_login(&claimed, mechanism, verdict.as_ref().err().map(String::as_str));
+        self.tell_login(claimed, &self.mechanism, verdict.as_ref().err().map(String::as_str));
         match verdict {
             Ok(user) => {
                 debug!(user = %user.name, connection = self.id.serial, connection_name = who, "login");
                 self.user = Some(user);
-                self.mechanism = mechanism.compact();
                 self.client_properties = encoded(client_properties);
                 conn.login_ok();
             }
@@ -41,6 +91,27 @@ impl Shared {
                 conn.login_refused();
             }
         }
+    }
+
+    /// Whom the client claims to be, and whether that is so.
+    fn check_login(&self, credentials: Result<Credentials, String>) -> (ShortStr, Result<User, String>) {
+        match credentials {
+            Ok(credentials) => (credentials.user.clone(), self.authenticate(&credentials)),
+            Err(why) => (ShortStr::EMPTY, Err(why)),
+        }
+    }
+
+    /// Lets a client in as the user that the configuration names.
+    fn admit_anonymous(&self) -> (ShortStr, Result<User, String>) {
+        let Some(name) = self.broker.config().anonymous_user.clone() else {
+            return (ShortStr::EMPTY, Err("there is no user for anonymous clients".to_owned()));
+        };
+        let machine = self.broker.metadata().read();
+        let verdict = match machine.user(name.as_bytes()) {
+            Some(user) => self.check_loopback(&name).map(|()| User::of(user)),
+            None => Err(format!("user '{name}' is not known")),
+        };
+        (name, verdict)
     }
 
     fn authenticate(&self, credentials: &Credentials) -> Result<User, String> {
@@ -53,10 +124,15 @@ impl Shared {
         let Some(user) = user.filter(|_| is_right) else {
             return Err(format!("user '{name}' is not known, or the password is wrong"));
         };
-        if !self.broker.config().loopback_users.allows(name.as_bytes(), self.peer.ip()) {
-            return Err(format!("user '{name}' can only connect via localhost"));
-        }
+        self.check_loopback(name)?;
         Ok(User::of(user))
+    }
+
+    fn check_loopback(&self, name: &ShortStr) -> Result<(), String> {
+        match self.broker.config().loopback_users.allows(name.as_bytes(), self.peer.ip()) {
+            true => Ok(()),
+            false => Err(format!("user '{name}' can only connect via localhost")),
+        }
     }
 
     /// `connection.open`
@@ -127,15 +203,9 @@ impl Shared {
     }
 }
 
-fn credentials(mechanism: &ShortStr, response: &Bytes) -> Result<Credentials, String> {
-    match Mechanism::parse(mechanism.as_bytes(), false) {
-        Some(Mechanism::Plain) => auth::parse_plain(response).map_err(|error| error.to_string()),
-        Some(Mechanism::AmqPlain) => {
-            let fields = table_without_length(response).map_err(|error| error.to_string())?;
-            auth::amqplain_credentials(&fields).map_err(|error| error.to_string())
-        }
-        Some(Mechanism::Anonymous) | None => Err(format!("mechanism {mechanism} is not offered")),
-    }
+fn amqplain(response: &Bytes) -> Result<Credentials, String> {
+    let fields = table_without_length(response).map_err(|error| error.to_string())?;
+    auth::amqplain_credentials(&fields).map_err(|error| error.to_string())
 }
 
 /// AMQPLAIN's response is a field table without the length in front.

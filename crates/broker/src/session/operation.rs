@@ -307,6 +307,7 @@ impl Channel {
                     _ => Err(unexpected()),
                 };
             }
+            Answer::Peeked(_) => return Err(unexpected()),
         };
         match step {
             Step::Create(declaring, place) => self.created(cx, caller, declaring, place, &reply),

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use amqp_connection::Verb;
 use bytes::Bytes;
-use queue::{Command, Enqueue, EnqueueOptions, EnqueueRun};
+use queue::{Command, Enqueue, EnqueueRun};
 use types::{BlobBuilder, GroupId, QueueId, RecordParts, SeqRange};
 
 use super::{
     chunk::PendingChunk,
     ranges,
-    route::{Route, RoutePart},
+    route::{Asks, Route, RoutePart},
 };
 
 /// Cost of a command in flight beside the messages, for the limit of bytes in flight. Unit: bytes.
@@ -41,8 +41,8 @@ pub(crate) struct ChunkDraft {
     barrier: usize,
     /// Where the `Enqueue` after the barrier is.
     enqueue_at: Option<usize>,
-    /// The route of the last message, and where its runs begin in the `Enqueue`.
-    last_route: Option<(Arc<Route>, usize)>,
+    /// The route of the last message, what it asked for, and where its runs begin in the `Enqueue`.
+    last_route: Option<(Arc<Route>, Asks, usize)>,
 }
 
 impl Outbox {
@@ -123,7 +123,7 @@ impl ChunkDraft {
         route: &Arc<Route>,
         part: &RoutePart,
         record: &RecordParts<'_>,
-        options: EnqueueOptions,
+        asks: Asks,
     ) -> (u32, u32) {
         let slot = self.blob.push(record);
         let size = self.blob.record_len(slot).expect("the slot was just written");
@@ -140,18 +140,18 @@ impl ChunkDraft {
         };
         enqueue.sizes.push(body_size(record.body));
         match &self.last_route {
-            Some((last, first_run)) if Arc::ptr_eq(last, route) && enqueue.runs[*first_run].options == options => {
+            Some((last, asked, first_run)) if Arc::ptr_eq(last, route) && *asked == asks => {
                 for run in &mut enqueue.runs[*first_run..] {
                     run.count += 1;
                 }
             }
             _ => {
                 let first_run = enqueue.runs.len();
-                let runs =
-                    part.queues.iter().map(|queue| EnqueueRun { queue: *queue, first_slot: slot, count: 1, options });
+                let runs = part.runs(asks);
+                let runs = runs.map(|(queue, options)| EnqueueRun { queue, first_slot: slot, count: 1, options });
                 enqueue.runs.extend(runs);
-                self.pending.note_queues(&part.queues);
-                self.last_route = Some((Arc::clone(route), first_run));
+                self.pending.note_queues(part.destinations());
+                self.last_route = Some((Arc::clone(route), asks, first_run));
             }
         }
         (slot, size)

@@ -6,14 +6,12 @@ use amqp_codec::ReplyCode;
 use amqp_connection::Publish;
 use auth::{Access, Kind};
 use bytes::Bytes;
-use metadata::ExchangeKind as DeclaredKind;
-use queue::EnqueueOptions;
 use routing::{ExchangeKind, Message, RouteOutcome};
 use types::{GroupId, RecordParts, SeqRange, ShortStr};
 
 use super::{
     channel::Channel,
-    route::Route,
+    route::{Asks, Route},
     shared::{Context, Shared},
     wishes::{self, Wishes},
 };
@@ -28,7 +26,7 @@ use crate::{
 pub(crate) struct Routed {
     pub(crate) route: Arc<Route>,
     /// What it asks of its queues.
-    pub(crate) options: EnqueueOptions,
+    pub(crate) asks: Asks,
     /// What is stored in place of the properties that came.
     pub(crate) properties: Option<Bytes>,
 }
@@ -45,7 +43,7 @@ impl Channel {
         let routed = if wishes::asks_something(&publish.properties) {
             self.route_wishes(cx.shared, publish, route)?
         } else {
-            Routed { route, options: EnqueueOptions::default(), properties: None }
+            Routed { route, asks: Asks::default(), properties: None }
         };
         cx.shared.tally.published += 1;
         if publish.transactional {
@@ -60,15 +58,18 @@ impl Channel {
         if cx.shared.broker.firehose().is_on() {
             cx.shared.tap_in(self.number, publish, &routed.route);
         }
-        if routed.route.parts.is_empty() {
+        if !routed.route.is_routed {
             self.unroutable(cx, publish);
+        }
+        if routed.route.parts.is_empty() {
+            self.confirm_at_once(cx, publish);
         } else {
             self.enqueue(cx, publish, routed);
         }
     }
 
     fn enqueue(&mut self, cx: &mut Context<'_>, publish: &Publish, routed: &Routed) {
-        let Routed { route, options, properties } = routed;
+        let Routed { route, asks, properties } = routed;
         let record = RecordParts {
             exchange: publish.exchange.as_bytes(),
             routing_key: publish.routing_key.as_bytes(),
@@ -81,7 +82,7 @@ impl Channel {
         };
         for part in &route.parts {
             let chunk = self.chunk(cx.shared, part.group);
-            let (slot, bytes) = chunk.publish(route, part, &record, *options);
+            let (slot, bytes) = chunk.publish(route, part, &record, *asks);
             match (publish.confirm_seq, shared) {
                 (Some(number), Some(id)) => chunk.pending.number_shared(id, slot, number),
                 (Some(number), None) => chunk.pending.number(slot, number),
@@ -93,30 +94,34 @@ impl Channel {
 
     fn unroutable(&self, cx: &mut Context<'_>, publish: &Publish) {
         cx.shared.tally.unroutable += 1;
-        if !self.is_open {
-            return;
-        }
-        // A reply whose asker is gone counts as routed.
-        let is_reply = publish.exchange.is_empty() && reply_to::target(publish.routing_key.as_bytes()).is_some();
-        if publish.mandatory && !is_reply {
+        if self.is_open && publish.mandatory {
             cx.conn.return_message(self.number, ReplyCode::NoRoute, publish);
         }
-        if let Some(number) = publish.confirm_seq {
+    }
+
+    /// Nobody has to answer for the message.
+    fn confirm_at_once(&self, cx: &mut Context<'_>, publish: &Publish) {
+        if let Some(number) = publish.confirm_seq
+            && self.is_open
+        {
             cx.shared.tally.confirmed += 1;
             cx.conn.confirm(self.number, SeqRange::one(number), true);
         }
     }
 
     /// What a message's properties add to its route.
-    fn route_wishes(&mut self, shared: &mut Shared, publish: &Publish, route: Arc<Route>) -> Result<Routed, Failure> {
-        let is_delayed = || is_delayed(shared, &publish.exchange);
-        let wishes = Wishes::read(shared, publish, is_delayed, self.reply_name.as_ref())?;
-        let Wishes { options, more_keys, properties } = wishes;
-        if more_keys.is_empty() {
-            return Ok(Routed { route, options, properties });
+    fn route_wishes(
+        &mut self,
+        shared: &mut Shared,
+        publish: &Publish,
+        mut route: Arc<Route>,
+    ) -> Result<Routed, Failure> {
+        let wishes = Wishes::read(shared, publish, self.reply_name.as_ref())?;
+        if !wishes.more_keys.is_empty() {
+            route = self.find_route(shared, publish, &wishes.more_keys)?;
         }
-        let route = self.find_route(shared, publish, &more_keys)?;
-        Ok(Routed { route, options, properties })
+        let (asks, properties) = wishes.settle(&publish.properties, route.is_delayed());
+        Ok(Routed { route, asks, properties })
     }
 
     /// Looks a route up, with the checks that it stands for: permission to write, the exchange is there and not internal.
@@ -156,15 +161,9 @@ impl Channel {
                 shared.check_topic(Access::Write, &publish.exchange, &key)?;
             }
         }
-        if publish.exchange.is_empty()
-            && let Some(target) = reply_to::target(publish.routing_key.as_bytes())
-        {
-            // To a node that is gone, or was made up, nothing is sent.
-            let is_up = |group: GroupId| group.local_node().is_some_and(|node| shared.broker.groups().is_node_up(node));
-            return Ok(self.uncached(Route::new(target.filter(|(_, group)| is_up(*group)).into_iter())));
-        }
-        let route = Route::new(shared.routes.queues().iter().map(|target| (target.queue, target.group)));
-        if !cacheable {
+        let mut route = Route::of(&shared.routes);
+        let has_replies = publish.exchange.is_empty() && add_replies(shared, &mut route, publish, more_keys);
+        if !cacheable || has_replies {
             return Ok(self.uncached(route));
         }
         let route = Arc::new(route);
@@ -186,9 +185,19 @@ impl Channel {
     }
 }
 
-/// Whether the exchange delays messages that ask for it.
-fn is_delayed(shared: &Shared, exchange: &ShortStr) -> bool {
-    let machine = shared.broker.metadata().read();
-    let exchange = machine.exchange(shared.vhost.as_bytes(), exchange.as_bytes());
-    exchange.is_some_and(|exchange| exchange.kind == DeclaredKind::DelayedMessage)
+/// Adds the direct reply-to queues that routing keys name; whether any key is such a name. A reply whose asker is gone counts as
+/// routed.
+fn add_replies(shared: &Shared, route: &mut Route, publish: &Publish, more_keys: &[Bytes]) -> bool {
+    let keys = std::iter::once(publish.routing_key.as_bytes()).chain(more_keys.iter().map(|key| &key[..]));
+    let mut has_any = false;
+    for target in keys.filter_map(reply_to::target) {
+        has_any = true;
+        route.is_routed = true;
+        // To a node that is gone, or was made up, nothing is sent.
+        let is_up = |group: GroupId| group.local_node().is_some_and(|node| shared.broker.groups().is_node_up(node));
+        if let Some((queue, group)) = target.filter(|(_, group)| is_up(*group)) {
+            route.add(queue, group);
+        }
+    }
+    has_any
 }

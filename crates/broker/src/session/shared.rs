@@ -10,7 +10,7 @@ use replication::clock;
 use routing::Routes;
 use types::{ShortStr, Timestamp};
 
-use super::route::TablesVersion;
+use super::{login::Challenged, route::TablesVersion};
 use crate::{broker::Broker, failure::Failure, mailbox::Mailbox, metrics::Tally};
 
 /// Output beyond which deliveries wait in the session. Enough to fill a socket's buffer more than once. Unit: bytes.
@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) connected_at: Timestamp,
     /// How it has logged in.
     pub(crate) mechanism: ShortStr,
+    /// Between the rounds of a mechanism that has several.
+    pub(crate) challenged: Option<Box<Challenged>>,
     /// What it says of itself, encoded.
     pub(crate) client_properties: Bytes,
     /// What has come from it. Unit: bytes.
@@ -106,6 +108,7 @@ impl Shared {
             local,
             connected_at: clock::now(),
             mechanism: ShortStr::EMPTY,
+            challenged: None,
             client_properties: Bytes::new(),
             received_bytes: 0,
             sent_bytes: 0,

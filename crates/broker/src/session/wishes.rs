@@ -4,7 +4,7 @@
 //! Most messages ask for nothing; the property flags tell, and nothing else is looked at then.
 
 use amqp_codec::{
-    properties::{PropertiesEdit, PropertiesView},
+    properties::{PropertiesEdit, PropertiesView, set_header},
     table::RawValue,
 };
 use amqp_connection::Publish;
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use queue::{Delay, EnqueueOptions};
 use types::{FieldValue, ShortStr, Timestamp};
 
-use super::{expiration, shared::Shared};
+use super::{expiration, route::Asks, shared::Shared};
 use crate::{failure::Failure, reply_to};
 
 /// Bits of the property flags (AMQP 0-9-1 §4.2.6.1) whose properties are looked at: headers, priority, reply-to, expiration
@@ -30,12 +30,12 @@ const HEADERS: [&[u8]; 4] = [b"CC", b"BCC", b"x-opt-delivery-time", b"x-delay"];
 /// What a message asks for.
 #[derive(Debug, Default)]
 pub(crate) struct Wishes {
-    /// What it asks of its queues.
-    pub(crate) options: EnqueueOptions,
+    options: EnqueueOptions,
     /// Its routing keys beside the first: those in `CC`, then those in `BCC`.
     pub(crate) more_keys: Vec<Bytes>,
-    /// What is stored in place of the properties that came.
-    pub(crate) properties: Option<Bytes>,
+    /// How long exchanges that delay are to delay it. Unit: milliseconds.
+    delay_ms: Option<i64>,
+    rewrites: Rewrites,
 }
 
 /// Whether a message with these properties may ask for anything.
@@ -44,51 +44,43 @@ pub(crate) fn asks_something(properties: &[u8]) -> bool {
 }
 
 impl Wishes {
-    /// Reads a message's properties. `is_delayed` tells whether its exchange is one that delays, `reply_name` is the name of
-    /// the channel's direct reply-to consumer. The connection has checked the layout; what cannot be read is not there.
-    pub(crate) fn read(
-        shared: &Shared,
-        publish: &Publish,
-        is_delayed: impl FnOnce() -> bool,
-        reply_name: Option<&ShortStr>,
-    ) -> Result<Wishes, Failure> {
+    /// Reads a message's properties. `reply_name` is the name of the channel's direct reply-to consumer. The connection has checked
+    /// the layout; what cannot be read is not there.
+    pub(crate) fn read(shared: &Shared, publish: &Publish, reply_name: Option<&ShortStr>) -> Result<Wishes, Failure> {
         let mut wishes = Wishes::default();
         let Ok(view) = PropertiesView::new(&publish.properties) else { return Ok(wishes) };
-        let mut rewrites = Rewrites::default();
         if view.reply_to().is_some_and(|reply_to| reply_to == reply_to::QUEUE) {
             let name = reply_name.ok_or_else(|| Failure::precondition("fast reply consumer does not exist"))?;
-            rewrites.reply_to = Some(name.clone());
+            wishes.rewrites.reply_to = Some(name.clone());
         }
         wishes.options.priority = view.priority();
         wishes.options.ttl_ms = view.expiration().map(|expiration| expiration::parse(&expiration)).transpose()?;
-        wishes.read_headers(&view, is_delayed, &mut rewrites)?;
+        wishes.read_headers(&view)?;
         check_user(shared, &view)?;
-        wishes.properties = rewrites.apply(&publish.properties);
         Ok(wishes)
     }
 
-    fn read_headers(
-        &mut self,
-        view: &PropertiesView<'_>,
-        is_delayed: impl FnOnce() -> bool,
-        rewrites: &mut Rewrites,
-    ) -> Result<(), Failure> {
+    /// What the message asks of its queues, and what is stored in place of the properties that came. `is_delayed`: some of its queues
+    /// are behind an exchange that delays.
+    pub(crate) fn settle(mut self, properties: &Bytes, is_delayed: bool) -> (Asks, Option<Bytes>) {
+        let delay_ms = self.delay_ms.filter(|_| is_delayed);
+        self.rewrites.passed_delay_ms = delay_ms;
+        let delay = delay_ms.map_or(Delay::None, |ms| Delay::For(ms.unsigned_abs()));
+        (Asks { options: self.options, delay }, self.rewrites.apply(properties))
+    }
+
+    fn read_headers(&mut self, view: &PropertiesView<'_>) -> Result<(), Failure> {
         let Ok([cc, bcc, delivery_time, delay]) = view.find_headers(&HEADERS) else { return Ok(()) };
         for (name, keys) in [("CC", cc), ("BCC", bcc)] {
             if let Some(keys) = keys {
                 self.add_keys(name, keys)?;
             }
         }
-        rewrites.strips_bcc = bcc.is_some();
+        self.rewrites.strips_bcc = bcc.is_some();
         if let Some(at) = delivery_time.as_ref().and_then(delivery_time_of) {
             self.options.delay = Delay::Until(at);
         }
-        if let Some(ms) = delay.and_then(|delay| delay_ms(&delay.decode()))
-            && is_delayed()
-        {
-            self.options.delay = Delay::For(ms.unsigned_abs());
-            rewrites.passed_delay_ms = Some(ms);
-        }
+        self.delay_ms = delay.and_then(|delay| delay_ms(&delay.decode()));
         Ok(())
     }
 
@@ -117,8 +109,22 @@ pub(crate) fn delay_ms(delay: &FieldValue) -> Option<i64> {
 }
 
 /// What the header says when the delay is over: nobody delays the message again.
-pub(crate) fn passed(delay_ms: i64) -> FieldValue {
+fn passed(delay_ms: i64) -> FieldValue {
     i32::try_from(-delay_ms).map_or(FieldValue::I64(-delay_ms), FieldValue::I32)
+}
+
+/// The delay that a message asks for, and its properties when that has passed. Unit: milliseconds.
+pub(crate) fn take_delay(properties: &Bytes) -> Option<(u64, Bytes)> {
+    let delay = PropertiesView::new(properties).ok()?.header(b"x-delay").ok()??;
+    let ms = delay_ms(&delay)?;
+    let passed = set_header(properties, &ShortStr::from_static("x-delay"), &passed(ms)).ok()?;
+    Some((ms.unsigned_abs(), passed))
+}
+
+/// When a message is to be delivered, where it says so.
+pub(crate) fn delivery_time(view: &PropertiesView<'_>) -> Option<Timestamp> {
+    let [at] = view.find_headers(&[&b"x-opt-delivery-time"[..]]).ok()?;
+    at.as_ref().and_then(delivery_time_of)
 }
 
 /// How a message is stored otherwise than it came.

@@ -36,6 +36,39 @@ async fn a_wrong_password_is_refused() {
 }
 
 #[tokio::test]
+async fn a_challenge_is_answered_with_the_password() {
+    let (_fake, broker) = Fake::start();
+    for (user, password, is_right) in [("guest", "guest", true), ("guest", "wrong", false), ("nobody", "guest", false)]
+    {
+        let mut client = Client::start(&broker, "RABBIT-CR-DEMO", user, LOOPBACK).await;
+        let secure = client.expect::<connection::Secure>().await;
+        assert_eq!(secure.challenge, "Please tell me your password");
+        client.send(0, connection::SecureOk { response: format!("My password is {password}").into() });
+        client.tune().await;
+        if is_right {
+            client.open_vhost("/").await;
+        } else {
+            let text = REFUSED.replace("PLAIN", "RABBIT-CR-DEMO");
+            client.expect_connection_error(ReplyCode::AccessRefused, &text).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_somebody_where_the_configuration_says_whom() {
+    let (_fake, broker) = Fake::start_with(|config| config.anonymous_user = Some(short("guest")));
+    let mut client = Client::start(&broker, "ANONYMOUS", "whoever", LOOPBACK).await;
+    client.tune().await;
+    client.open_vhost("/").await;
+    let text = REFUSED.replace("PLAIN", "ANONYMOUS");
+    let mut client = Client::start(&broker, "ANONYMOUS", "", ELSEWHERE).await;
+    client.expect_connection_error(ReplyCode::AccessRefused, &text).await;
+    let (_fake, broker) = Fake::start();
+    let mut client = Client::start(&broker, "ANONYMOUS", "", LOOPBACK).await;
+    client.expect_connection_error(ReplyCode::AccessRefused, &text).await;
+}
+
+#[tokio::test]
 async fn guest_may_come_from_this_host_alone() {
     let (fake, broker) = Fake::start();
     let mut client = Client::log_in(&broker, "guest", "guest", ELSEWHERE).await;

@@ -56,7 +56,15 @@ impl Client {
 
     /// A client that has sent its credentials, and has answered `connection.tune` if that came.
     pub(crate) async fn log_in(broker: &Arc<Broker>, user: &str, password: &str, from: IpAddr) -> Client {
-        let config = Arc::new(amqp_connection::Config::default());
+        let mut client = Client::start(broker, "PLAIN", &format!("\0{user}\0{password}"), from).await;
+        client.tune().await;
+        client
+    }
+
+    /// A client that has named a mechanism, with its first response. All mechanisms are offered.
+    pub(crate) async fn start(broker: &Arc<Broker>, mechanism: &str, response: &str, from: IpAddr) -> Client {
+        let mechanisms = auth::Mechanism::ALL.map(auth::Mechanism::as_str).join(" ");
+        let config = Arc::new(amqp_connection::Config { mechanisms, ..amqp_connection::Config::default() });
         let mut client = Client {
             connection: Connection::new(config, Timestamp(0)),
             session: ConnectionSession::new(broker, from),
@@ -77,18 +85,22 @@ impl Client {
             0,
             connection::StartOk {
                 client_properties,
-                mechanism: short("PLAIN"),
-                response: Bytes::from(format!("\0{user}\0{password}")),
+                mechanism: short(mechanism),
+                response: Bytes::copy_from_slice(response.as_bytes()),
                 locale: short("en_US"),
             },
         );
-        let answer = client.hear().await;
-        if let Method::ConnectionTune(connection::Tune { channel_max, frame_max, .. }) = answer.method {
-            client.send(0, connection::TuneOk { channel_max, frame_max, heartbeat: 0 });
-        } else {
-            client.heard.push_front(answer);
-        }
         client
+    }
+
+    /// Answers `connection.tune` if that comes.
+    pub(crate) async fn tune(&mut self) {
+        let answer = self.hear().await;
+        if let Method::ConnectionTune(connection::Tune { channel_max, frame_max, .. }) = answer.method {
+            self.send(0, connection::TuneOk { channel_max, frame_max, heartbeat: 0 });
+        } else {
+            self.heard.push_front(answer);
+        }
     }
 
     pub(crate) async fn open_vhost(&mut self, vhost: &str) {
@@ -325,6 +337,7 @@ macro_rules! expected {
 
 expected! {
     ConnectionStart => connection::Start,
+    ConnectionSecure => connection::Secure,
     ConnectionOpenOk => connection::OpenOk,
     ConnectionClose => connection::Close,
     ConnectionCloseOk => connection::CloseOk,

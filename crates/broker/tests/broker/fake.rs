@@ -13,7 +13,7 @@ use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use queue::{At, Chunk, ChunkResult, Command, Outcome, Producer, Reply, SlotRange};
 use replication::{
     Answer, AppliedChange, BoxFuture, ChunkReplies, Counts, DeadLetterBatch, DeliveredRecord, Groups, Metadata,
-    MetadataObserver, MetadataUnavailable, SessionDelivery, Sessions,
+    MetadataObserver, MetadataUnavailable, PeekedRecords, SessionDelivery, Sessions,
 };
 use tokio::sync::oneshot;
 use types::{Blob, GroupId, MessageRef, NodeId, SessionId, ShortStr, Timestamp};
@@ -325,6 +325,10 @@ impl Fake {
     fn answer(&self, group: GroupId, reply: &Reply) -> Answer {
         match reply {
             Reply::Got(got) => Answer::Got(*got, self.record(group, got.message)),
+            Reply::Peeked(peeked) => Answer::Peeked(PeekedRecords {
+                records: peeked.messages.iter().map(|message| self.record(group, *message)).collect(),
+                next: peeked.next,
+            }),
             other => Answer::Reply(other.clone()),
         }
     }

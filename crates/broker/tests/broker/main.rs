@@ -15,6 +15,7 @@ mod failover;
 mod fake;
 mod firehose;
 mod get;
+mod history;
 mod lifetimes;
 mod limits;
 mod listing;

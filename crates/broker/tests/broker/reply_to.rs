@@ -5,6 +5,8 @@ use amqp_codec::{
     methods::{basic, channel, queue},
 };
 
+use types::{FieldTable, FieldValue};
+
 use crate::{
     client::{Client, consume, short},
     fake::Fake,
@@ -49,6 +51,32 @@ async fn a_reply_comes_to_the_channel_that_asked() {
     assert_eq!((deliver.consumer_tag, body.as_str()), (short("replies"), "answer"));
     assert_eq!((deliver.exchange, deliver.routing_key), (short(""), short(&reply_to)));
     assert!(server.heard_so_far().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_reply_name_in_cc_and_bcc_is_resolved() {
+    let (_fake, broker) = Fake::start();
+    let (mut asker, mut server) = asker_and_server(&broker).await;
+    let reply_to = request(&mut asker, &mut server).await;
+    server.declare("archive").await;
+    for name in ["CC", "BCC"] {
+        let keys = FieldValue::Array(vec![FieldValue::LongStr(reply_to.clone().into())]);
+        let headers = Some(FieldTable(vec![(short(name), keys)]));
+        let properties = BasicProperties { headers, ..BasicProperties::default() };
+        server.publish_with("", "archive", false, &properties, name);
+        server.work();
+        let (deliver, body) = asker.expect_delivery().await;
+        assert_eq!((deliver.routing_key, body.as_str()), (short("archive"), name));
+    }
+    assert_eq!(server.declare("archive").await.message_count, 2, "the other key counts too");
+    let properties = BasicProperties {
+        headers: Some(FieldTable(vec![(short("CC"), FieldValue::Array(vec![FieldValue::LongStr("archive".into())]))])),
+        ..BasicProperties::default()
+    };
+    server.publish_with("", &reply_to, false, &properties, "both");
+    server.work();
+    assert_eq!(asker.expect_delivery().await.1, "both");
+    assert_eq!(server.declare("archive").await.message_count, 3);
 }
 
 #[tokio::test]

@@ -136,6 +136,41 @@ async fn whoever_gets_a_delayed_message_sees_that_its_delay_has_passed() {
 }
 
 #[tokio::test]
+async fn an_exchange_delays_what_comes_through_another_too() {
+    let (fake, broker) = Fake::start();
+    let mut client = client_with_queue(&broker, &fake).await;
+    client.declare("now").await;
+    for (name, kind, argument) in [
+        ("later", "x-delayed-message", ("x-delayed-type", "fanout")),
+        ("all", "fanout", ("a", "b")),
+        ("spare", "direct", ("alternate-exchange", "later")),
+    ] {
+        let arguments = FieldTable(vec![(short(argument.0), text(argument.1))]);
+        let (exchange, type_) = (short(name), short(kind));
+        client.send(1, exchange::Declare { exchange, type_, arguments, ..exchange::Declare::default() });
+        client.expect::<exchange::DeclareOk>().await;
+    }
+    for (queue, source) in [("q", "later"), ("now", "all")] {
+        client.send(1, queue::Bind { queue: short(queue), exchange: short(source), ..Default::default() });
+        client.expect::<queue::BindOk>().await;
+    }
+    client.send(1, exchange::Bind { destination: short("later"), source: short("all"), ..exchange::Bind::default() });
+    client.expect::<exchange::BindOk>().await;
+    let late = EnqueueOptions { delay: Delay::For(1000), ..EnqueueOptions::default() };
+    for (exchange, expected) in [("all", vec![(1, EnqueueOptions::default()), (1, late)]), ("spare", vec![(1, late)])] {
+        fake.clear_log();
+        let asked = headers(vec![("x-delay", FieldValue::I32(1000))]);
+        client.publish_with(exchange, "k", false, &asked, "m");
+        client.work();
+        assert_eq!(submitted(&fake), expected, "{exchange}");
+        fake.clear_log();
+        client.publish_with(exchange, "k", false, &BasicProperties::default(), "m");
+        client.work();
+        assert!(submitted(&fake).iter().all(|(_, options)| options.delay == Delay::None));
+    }
+}
+
+#[tokio::test]
 async fn a_delivery_time_counts_on_any_queue() {
     let (fake, broker) = Fake::start();
     let mut client = client_with_queue(&broker, &fake).await;

@@ -70,6 +70,7 @@ pub(crate) async fn put(
         auto_delete: body.auto_delete,
         internal: body.internal,
         arguments: fields::from_json(&body.arguments).map_err(|why| Failure::bad_request(why.to_string()))?,
+        history: None,
     };
     answer_put(&app.broker.change(Command::DeclareExchange(declare)).await?)
 }

@@ -386,6 +386,7 @@ fn exchange(item: &Item<'_>, steps: &mut Vec<Planned>) -> Result<()> {
         auto_delete: item.flag("auto_delete")?.unwrap_or(false),
         internal: item.flag("internal")?.unwrap_or(false),
         arguments: item.table("arguments")?,
+        history: None,
     };
     change(steps, what, Command::DeclareExchange(declare));
     Ok(())

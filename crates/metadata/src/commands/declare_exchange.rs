@@ -2,12 +2,13 @@
 
 use crate::{
     Change, Event, Exchange, ExchangeKind, Machine, Refusal, Reply, Resource, command::DeclareExchange, compact,
-    equivalence, exchange_arguments,
+    equivalence, exchange_arguments, history,
 };
 
 pub(crate) fn apply(machine: &mut Machine, c: &DeclareExchange, events: &mut Vec<Event>) -> Result<Reply, Refusal> {
     let Some(kind) = check(machine, c)? else { return Ok(Reply::Done(Change::Unchanged)) };
-    let exchange = Exchange {
+    let group = c.history.filter(|group| kind == ExchangeKind::RecentHistory && group.local_node().is_none());
+    let mut exchange = Exchange {
         vhost: c.vhost.clone(),
         name: c.name.compact(),
         kind,
@@ -15,8 +16,14 @@ pub(crate) fn apply(machine: &mut Machine, c: &DeclareExchange, events: &mut Vec
         auto_delete: c.auto_delete,
         internal: c.internal,
         arguments: compact::table(&c.arguments),
+        history: None,
     };
-    machine.insert_exchange(exchange, events);
+    let history = group.map(|group| history::queue(machine.take_queue_id(), group, &exchange));
+    exchange.history = history.as_ref().map(|queue| queue.id);
+    machine.insert_exchange(exchange, group, events);
+    if let Some(queue) = history {
+        machine.insert_history(queue);
+    }
     Ok(Reply::Done(Change::Created))
 }
 

@@ -44,6 +44,7 @@ pub(crate) fn apply(
         group,
         home: c.home,
         created_at: now,
+        is_history: false,
     };
     let reply = Reply::Queue { queue: queue.id, group, created: true };
     machine.insert_queue(queue, events);

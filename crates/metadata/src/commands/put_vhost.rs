@@ -71,8 +71,9 @@ pub(super) fn create(machine: &mut Machine, c: &PutVhost, now: Timestamp, events
             auto_delete: false,
             internal,
             arguments: FieldTable::default(),
+            history: None,
         };
-        machine.insert_exchange(exchange, events);
+        machine.insert_exchange(exchange, None, events);
     }
     for policy in &c.defaults.operator_policies {
         let policy = PutPolicy { vhost: name.clone(), operator: true, ..policy.clone() };

@@ -24,7 +24,7 @@ impl Machine {
         }
         self.check_indexes()?;
         let named: usize = self.vhosts.values().map(|room| room.queues.len()).sum();
-        hold(named == self.queues.len(), "a queue has more than one name, or a name has no queue")?;
+        hold(named == self.queues().count(), "a queue has more than one name, or a name has no queue")?;
         for (name, room) in &self.vhosts {
             hold(*name == room.vhost.name, "a vhost lies under another name")?;
             self.check_room(room)?;
@@ -48,6 +48,11 @@ impl Machine {
         hold(queue.id.0 >= 1 && queue.id.0 <= self.last_queue_id, "a queue's id was not given")?;
         hold(!queue.name.is_empty(), "a queue has no name")?;
         let room = self.vhosts.get(&queue.vhost).ok_or(InvariantBroken("a queue has no vhost"))?;
+        if queue.is_history {
+            let exchange = room.exchanges.get(&queue.name);
+            hold(exchange.is_some_and(|exchange| exchange.history == Some(queue.id)), "a history has no exchange")?;
+            return hold(queue.durable && !queue.is_local(), "a history is not replicated");
+        }
         hold(room.queues.get(&queue.name) == Some(&queue.id), "a queue's name is not its own")?;
         hold(!(queue.durable && queue.owner.is_some()), "an exclusive queue is durable")?;
         let local = GroupId::local(queue.home.node);
@@ -72,6 +77,8 @@ impl Machine {
         for (name, exchange) in &room.exchanges {
             hold(*name == exchange.name && !name.is_empty(), "an exchange lies under another name, or has none")?;
             hold(exchange.vhost == room.vhost.name, "an exchange lies in another vhost")?;
+            let has_history = |id| self.queues.get(&id).is_some_and(|queue| queue.is_history && queue.name == *name);
+            hold(exchange.history.is_none_or(has_history), "an exchange's history is not there")?;
         }
         hold(room.bindings.len() == room.reverse.len(), "a binding is not indexed by its destination")?;
         for key in room.bindings.keys() {

@@ -136,6 +136,7 @@ fn put_queue(out: &mut BytesMut, queue: &Queue) {
     out.put_u64_le(queue.home.node.0);
     out.put_u64_le(queue.home.boot);
     out.put_u64_le(queue.created_at.0);
+    out.put_u8(u8::from(queue.is_history));
 }
 
 fn put_binding(out: &mut BytesMut, binding: &Binding) {

@@ -43,7 +43,7 @@ impl Machine {
             vhosts: self.vhosts.len(),
             users: self.users.len(),
             exchanges: self.vhosts.values().map(|room| room.exchanges.len()).sum(),
-            queues: self.queues.len(),
+            queues: self.vhosts.values().map(|room| room.queues.len()).sum(),
             bindings: self.vhosts.values().map(|room| room.bindings.len()).sum(),
         }
     }
@@ -95,7 +95,7 @@ impl Machine {
         self.queue_by_id(*self.vhosts.get(vhost)?.queues.get(name)?)
     }
 
-    /// The queue with that id.
+    /// The queue with that id; also one that keeps the history of an exchange.
     pub fn queue_by_id(&self, queue: QueueId) -> Option<&Queue> {
         self.queues.get(&queue)
     }
@@ -114,9 +114,14 @@ impl Machine {
         Ok(queue)
     }
 
-    /// All queues, by id.
+    /// All queues that clients can name, by id.
     pub fn queues(&self) -> impl Iterator<Item = &Queue> {
-        self.queues.values()
+        self.queues.values().filter(|queue| !queue.is_history)
+    }
+
+    /// The queue in which an `x-recent-history` exchange keeps its last messages.
+    pub fn history(&self, vhost: &[u8], exchange: &[u8]) -> Option<&Queue> {
+        self.queue_by_id(self.exchange(vhost, exchange)?.history?)
     }
 
     /// The queues of a vhost, by name.
@@ -124,7 +129,7 @@ impl Machine {
         self.vhosts.get(vhost).into_iter().flat_map(|room| room.queues.values()).filter_map(|id| self.queues.get(id))
     }
 
-    /// The queues whose messages are in that group, by id.
+    /// The queues whose messages are in that group, by id; also those that keep the history of exchanges.
     pub fn queues_in_group(&self, group: GroupId) -> impl Iterator<Item = &Queue> {
         self.by_group.get(&group).into_iter().flatten().filter_map(|id| self.queues.get(id))
     }

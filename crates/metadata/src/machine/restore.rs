@@ -64,7 +64,7 @@ pub enum Record {
         /// An operator policy.
         operator: bool,
     },
-    /// An exchange.
+    /// An exchange. Its history is the queue that comes later and says so.
     Exchange(Exchange),
     /// A queue.
     Queue(Queue),
@@ -98,8 +98,8 @@ impl Machine {
             .chain(self.users().cloned().map(Record::User))
             .chain(permissions)
             .chain(self.administration_records())
-            .chain(exchanges.cloned().map(Record::Exchange))
-            .chain(self.queues().cloned().map(Record::Queue))
+            .chain(exchanges.map(|exchange| Record::Exchange(Exchange { history: None, ..exchange.clone() })))
+            .chain(self.queues.values().cloned().map(Record::Queue))
             .chain(self.vhosts.values().flat_map(Room::binding_records))
     }
 
@@ -176,8 +176,10 @@ impl Machine {
                     return Err(RestoreError::OutOfOrder);
                 }
                 let (name, arguments) = (exchange.name.compact(), compact::table(&exchange.arguments));
-                self.insert_exchange(Exchange { name, arguments, ..exchange }, events);
+                let exchange = Exchange { name, arguments, history: None, ..exchange };
+                self.insert_exchange(exchange, None, events);
             }
+            Record::Queue(queue) if queue.is_history => self.take_history(queue)?,
             Record::Queue(queue) => {
                 let room = self.vhosts.get(&queue.vhost).ok_or(RestoreError::OutOfOrder)?;
                 if room.queues.contains_key(&queue.name) || self.queues.contains_key(&queue.id) {
@@ -223,6 +225,16 @@ impl Machine {
             | Record::Queue(_)
             | Record::Binding(_) => {}
         }
+        Ok(())
+    }
+
+    fn take_history(&mut self, queue: Queue) -> Result<(), RestoreError> {
+        let exchange = self.exchange(queue.vhost.as_bytes(), queue.name.as_bytes());
+        if exchange.is_none_or(|exchange| exchange.history.is_some()) || self.queues.contains_key(&queue.id) {
+            return Err(RestoreError::OutOfOrder);
+        }
+        let arguments = compact::table(&queue.arguments);
+        self.insert_history(Queue { arguments, ..queue });
         Ok(())
     }
 

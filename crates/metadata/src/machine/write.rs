@@ -87,8 +87,13 @@ impl Machine {
         true
     }
 
-    /// Adds an exchange that is not there to a vhost that is there.
-    pub(crate) fn insert_exchange(&mut self, mut exchange: Exchange, events: &mut Vec<Event>) {
+    /// Adds an exchange that is not there to a vhost that is there. Its history, if it has one, is to come in that group.
+    pub(crate) fn insert_exchange(
+        &mut self,
+        mut exchange: Exchange,
+        history: Option<GroupId>,
+        events: &mut Vec<Event>,
+    ) {
         let room = self.vhosts.get_mut(&exchange.vhost).expect("the vhost was looked up");
         exchange.vhost = room.vhost.name.clone();
         events.push(Event::ExchangeDeclared {
@@ -98,6 +103,7 @@ impl Machine {
             alternate: room.apply_policies_to_exchange(&exchange).alternate,
             internal: exchange.internal,
             arguments: exchange.arguments.clone(),
+            history: exchange.history.zip(history),
         });
         room.exchanges.insert(exchange.name.clone(), exchange);
     }
@@ -105,7 +111,28 @@ impl Machine {
     /// Removes an exchange, its bindings, and the auto-delete exchanges that lose their last binding by it.
     pub(crate) fn remove_exchange(&mut self, vhost: &ShortStr, name: &ShortStr, events: &mut Vec<Event>) {
         if let Some(room) = self.vhosts.get_mut(vhost) {
-            room.remove_exchanges(vec![name.clone()], events);
+            let histories = room.remove_exchanges(vec![name.clone()], events);
+            self.remove_histories(histories);
+        }
+    }
+
+    /// Adds the queue of an exchange that is there and has none yet.
+    pub(crate) fn insert_history(&mut self, mut queue: Queue) {
+        let room = self.vhosts.get_mut(&queue.vhost).expect("the vhost was looked up");
+        let exchange = room.exchanges.get_mut(&queue.name).expect("the exchange was looked up");
+        exchange.history = Some(queue.id);
+        queue.vhost = exchange.vhost.clone();
+        queue.name = exchange.name.clone();
+        self.by_group.entry(queue.group).or_default().insert(queue.id);
+        self.queues.insert(queue.id, queue);
+    }
+
+    /// Removes the queues of exchanges that are gone.
+    fn remove_histories(&mut self, histories: Vec<QueueId>) {
+        for id in histories {
+            if let Some(queue) = self.queues.remove(&id) {
+                self.leave_group(id, queue.group);
+            }
         }
     }
 
@@ -130,10 +157,11 @@ impl Machine {
 
     /// Removes a queue, its bindings, and the auto-delete exchanges that lose their last binding by it.
     pub(crate) fn remove_queue(&mut self, id: QueueId, events: &mut Vec<Event>) -> Option<(QueueId, GroupId)> {
-        let vhost = self.queues.get(&id)?.vhost.clone();
+        let vhost = self.queues.get(&id).filter(|queue| !queue.is_history)?.vhost.clone();
         let room = self.vhosts.get_mut(&vhost).expect("a queue's vhost is there");
         let orphans = room.unbind_to(&Destination::Queue(id), events);
-        room.remove_exchanges(orphans, events);
+        let histories = room.remove_exchanges(orphans, events);
+        self.remove_histories(histories);
         let queue = self.take_queue(id, events)?;
         Some((queue.id, queue.group))
     }
@@ -177,7 +205,8 @@ impl Machine {
             return false;
         }
         if room.is_orphan(&key.source) {
-            room.remove_exchanges(vec![key.source.clone()], events);
+            let histories = room.remove_exchanges(vec![key.source.clone()], events);
+            self.remove_histories(histories);
         }
         true
     }
@@ -193,12 +222,7 @@ impl Machine {
             room.queues.remove(&queue.name);
             room.queue_policies.remove(&id);
         }
-        if let Some(ids) = self.by_group.get_mut(&queue.group) {
-            ids.remove(&id);
-            if ids.is_empty() {
-                self.by_group.remove(&queue.group);
-            }
-        }
+        self.leave_group(id, queue.group);
         if let Some(owner) = queue.owner {
             self.by_owner.remove(&(owner, id));
         }
@@ -209,6 +233,15 @@ impl Machine {
             group: queue.group,
         });
         Some(queue)
+    }
+
+    fn leave_group(&mut self, queue: QueueId, group: GroupId) {
+        if let Some(ids) = self.by_group.get_mut(&group) {
+            ids.remove(&queue);
+            if ids.is_empty() {
+                self.by_group.remove(&group);
+            }
+        }
     }
 }
 
@@ -263,8 +296,10 @@ impl Room {
         sources.into_iter().filter(|source| self.is_orphan(source)).collect()
     }
 
-    /// Removes these exchanges and those that thereby have to go, in a loop: chains of exchanges may be long.
-    fn remove_exchanges(&mut self, mut doomed: Vec<ShortStr>, events: &mut Vec<Event>) {
+    /// Removes these exchanges and those that thereby have to go, in a loop: chains of exchanges may be long. Returns their
+    /// histories, which have to go too.
+    fn remove_exchanges(&mut self, mut doomed: Vec<ShortStr>, events: &mut Vec<Event>) -> Vec<QueueId> {
+        let mut histories = Vec::new();
         while let Some(name) = doomed.pop() {
             let Some(exchange) = self.exchanges.remove(&name) else { continue };
             self.exchange_policies.remove(&name);
@@ -273,8 +308,10 @@ impl Room {
                 self.unbind(&key, events);
             }
             doomed.extend(self.unbind_to(&Destination::Exchange(name), events));
+            histories.extend(exchange.history);
             events.push(Event::ExchangeDeleted { vhost: self.vhost.name.clone(), name: exchange.name });
         }
+        histories
     }
 }
 

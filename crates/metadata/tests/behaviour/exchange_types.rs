@@ -1,9 +1,9 @@
 //! The rules of each type of exchange.
 
 use metadata::{Bind, Change, Command, DeclareExchange, ExchangeKind, Refusal};
-use types::FieldValue;
+use types::{FieldValue, GroupId};
 
-use crate::world::{World, bind, exchange, queue, s, table, text, to_exchange, to_queue};
+use crate::world::{VHOST, World, bind, exchange, queue, s, table, text, to_exchange, to_queue, unbind_of};
 
 fn with(kind: &'static str, fields: &[(&'static str, FieldValue)]) -> DeclareExchange {
     DeclareExchange { arguments: table(fields), ..exchange("x", kind) }
@@ -106,6 +106,33 @@ fn a_history_has_a_positive_length() {
         let text = format!("Invalid argument {shown}, 'x-recent-history-length' must be a positive integer");
         assert_eq!(refused(of(value)), text);
     }
+}
+
+#[test]
+fn a_history_is_kept_in_a_queue_that_nobody_can_name_and_goes_with_its_exchange() {
+    let mut world = World::new();
+    let auto_delete = DeclareExchange { auto_delete: true, ..with("x-recent-history", &[]) };
+    world.declare_exchange(auto_delete.clone());
+    let history = world.machine.history(b"/", b"x").expect("it has one");
+    let (id, group) = (history.id, history.group);
+    assert_eq!(group, GroupId(3));
+    assert_eq!(world.machine.effective_queue(history).max_length, Some(20));
+    assert!(!world.has_queue("x") && world.machine.queues().next().is_none());
+    assert!(world.machine.queues_in_group(group).any(|queue| queue.id == id), "its group keeps it");
+    assert_eq!(world.deleted(Command::DeleteQueue { queue: id }), []);
+
+    world.declare(queue("q"));
+    world.bind(bind("x", to_queue("q"), ""));
+    world.unbind(&unbind_of(&bind("x", to_queue("q"), "")));
+    assert!(!world.has_exchange("x") && world.machine.queue_by_id(id).is_none());
+    assert!(world.machine.queues_in_group(group).all(|queue| queue.id != id));
+
+    world.declare_exchange(with("x-recent-history", &[("x-recent-history-length", FieldValue::I64(3))]));
+    let history = world.machine.history(b"/", b"x").expect("it has one");
+    assert_eq!(world.machine.effective_queue(history).max_length, Some(3));
+    assert_ne!(history.id, id);
+    world.apply(Command::DeleteVhost { vhost: VHOST });
+    assert!(world.machine.queues_in_group(group).next().is_none());
 }
 
 #[test]

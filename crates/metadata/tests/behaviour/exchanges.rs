@@ -102,6 +102,7 @@ fn the_alternate_is_told() {
         alternate: Some(s("not there yet")),
         internal: true,
         arguments,
+        history: None,
     };
     assert_eq!(world.events, [told]);
 }

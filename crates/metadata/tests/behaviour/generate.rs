@@ -172,10 +172,13 @@ fn declare_exchange() -> impl Strategy<Value = DeclareExchange> {
         "x-consistent-hash",
         "x-local-random",
         "x-delayed-message",
+        "x-recent-history",
         "x-none",
     ]);
-    (vhost_name(), exchange_name(), kind, any::<bool>(), any::<bool>(), any::<bool>(), arguments()).prop_map(
-        |(vhost, name, kind, durable, auto_delete, internal, arguments)| DeclareExchange {
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    let history = select(vec![Some(GroupId(1)), Some(GroupId(2)), Some(GroupId::local(NodeId(1))), None]);
+    (vhost_name(), exchange_name(), kind, flags, arguments(), history).prop_map(
+        |(vhost, name, kind, (durable, auto_delete, internal), arguments, history)| DeclareExchange {
             vhost,
             name,
             kind,
@@ -183,6 +186,7 @@ fn declare_exchange() -> impl Strategy<Value = DeclareExchange> {
             auto_delete,
             internal,
             arguments,
+            history,
         },
     )
 }

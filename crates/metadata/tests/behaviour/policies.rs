@@ -1,7 +1,7 @@
 //! Policies: which apply to what, and what is wrong with others.
 
 use metadata::{
-    ApplyTo, Change, Command, DeclareExchange, DeclareQueue, DeletePolicy, PutPolicy, PutVhost, VhostDefaults,
+    ApplyTo, Change, Command, DeclareExchange, DeclareQueue, DeletePolicy, Machine, PutPolicy, PutVhost, VhostDefaults,
     VhostLimit, VhostLimits,
 };
 use types::FieldValue;
@@ -33,7 +33,7 @@ fn delete(world: &mut World, name: &'static str, operator: bool) -> Change {
 }
 
 fn refused(c: PutPolicy) -> String {
-    let refusal = World::new().refused(Command::PutPolicy(c));
+    let refusal = World::new().refused_before(&Command::PutPolicy(c));
     assert_eq!(refusal.reply_code(), 406);
     refusal.reply_text()
 }
@@ -44,6 +44,17 @@ fn ttl_of(world: &World, name: &str) -> Option<u64> {
 
 fn applied(world: &World, name: &str) -> Option<String> {
     world.settings(name).policy.map(|name| name.to_string())
+}
+
+#[test]
+fn a_pattern_that_only_another_version_can_read_is_kept_and_matches_nothing() {
+    let mut world = World::new();
+    world.declare(queue("q"));
+    assert!(world.machine.refusal_now(&Command::PutPolicy(ttl("p", "(", 1))).is_some());
+    assert_eq!(put(&mut world, ttl("p", "(", 1)), Change::Created);
+    assert_eq!(ttl_of(&world, "q"), None);
+    let copy = Machine::from_records(world.machine.records()).unwrap();
+    assert_eq!((&copy, copy.digest()), (&world.machine, world.machine.digest()));
 }
 
 #[test]

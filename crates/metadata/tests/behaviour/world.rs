@@ -61,6 +61,7 @@ pub(crate) fn exchange(name: &'static str, kind: &'static str) -> DeclareExchang
         auto_delete: false,
         internal: false,
         arguments: FieldTable::default(),
+        history: Some(GroupId(3)),
     }
 }
 
@@ -118,6 +119,8 @@ impl World {
                 assert!(self.machine == before && events.is_empty(), "a refused command left a trace: {command:?}");
                 assert!(refusal.is_none_or(|refusal| refusal == *refused));
             }
+            // Of a policy, the pattern is checked before alone.
+            Reply::Done(_) if matches!(command, Command::PutPolicy(_)) => {}
             Reply::Done(_) | Reply::Queue { .. } | Reply::Deleted { .. } => assert_eq!(refusal, None),
         }
         self.events = events;
@@ -145,6 +148,11 @@ impl World {
 
     pub(crate) fn unbind(&mut self, c: &Bind) -> Change {
         done(self.apply(Command::Unbind(unbind_of(c))))
+    }
+
+    /// What a proposer is told, when that is not what the machine would say.
+    pub(crate) fn refused_before(&self, command: &Command) -> Refusal {
+        self.machine.refusal_now(command).expect("it is not to be proposed")
     }
 
     pub(crate) fn refused(&mut self, command: Command) -> Refusal {

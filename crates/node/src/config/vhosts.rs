@@ -73,7 +73,7 @@ pub(crate) fn templates(
 
 fn limits_of(entry: &LimitsEntry) -> anyhow::Result<(Pattern, VhostLimits)> {
     let limits = VhostLimits { max_connections: entry.max_connections, max_queues: entry.max_queues };
-    Ok((Pattern::new(&entry.pattern).context("pattern")?, limits))
+    Ok((Pattern::checked(&entry.pattern).context("pattern")?, limits))
 }
 
 fn policy_of(entry: &PolicyEntry) -> anyhow::Result<(Pattern, PutPolicy)> {
@@ -91,7 +91,7 @@ fn policy_of(entry: &PolicyEntry) -> anyhow::Result<(Pattern, PutPolicy)> {
     if !problems.is_empty() {
         bail!("{}", problems.join("; "));
     }
-    Ok((Pattern::new(&entry.vhost_pattern).context("vhost_pattern")?, policy))
+    Ok((Pattern::checked(&entry.vhost_pattern).context("vhost_pattern")?, policy))
 }
 
 #[cfg(test)]

@@ -104,6 +104,7 @@ fn declare_exchange_to_wire(c: &DeclareExchange) -> wire::DeclareExchange {
         auto_delete: c.auto_delete,
         internal: c.internal,
         arguments: fields::to_wire(&c.arguments),
+        history: c.history.map(|group| group.0),
     }
 }
 
@@ -235,6 +236,7 @@ fn declare_exchange(c: wire::DeclareExchange) -> Option<DeclareExchange> {
         auto_delete: c.auto_delete,
         internal: c.internal,
         arguments: fields::from_wire(c.arguments)?,
+        history: c.history.map(GroupId),
     })
 }
 

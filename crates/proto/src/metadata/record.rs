@@ -125,6 +125,7 @@ fn queue_to_wire(queue: &Queue) -> wire::Queue {
         group: queue.group.0,
         home: Some(home_to_wire(queue.home)),
         created_at: queue.created_at.0,
+        is_history: queue.is_history,
     }
 }
 
@@ -195,7 +196,7 @@ fn policy_from_wire(policy: wire::Policy) -> Option<Policy> {
     Some(Policy {
         vhost: name(policy.vhost)?,
         name: name(policy.name)?,
-        pattern: Pattern::new(&policy.pattern).ok()?,
+        pattern: Pattern::new(&policy.pattern),
         apply_to: ApplyTo::parse(&policy.apply_to)?,
         priority: policy.priority,
         definition: fields::from_wire(policy.definition)?,
@@ -224,6 +225,7 @@ fn exchange_from_wire(exchange: wire::Exchange) -> Option<Exchange> {
         auto_delete: exchange.auto_delete,
         internal: exchange.internal,
         arguments: fields::from_wire(exchange.arguments)?,
+        history: None,
     })
 }
 
@@ -240,6 +242,7 @@ fn queue_from_wire(queue: wire::Queue) -> Option<Queue> {
         group: GroupId(queue.group),
         home: home_from_wire(queue.home?),
         created_at: Timestamp(queue.created_at),
+        is_history: queue.is_history,
     })
 }
 

@@ -7,8 +7,8 @@ use std::{
 
 use queue::{
     At, CancelReason, Cancelled, Chunk, ChunkReply, ChunkResult, Command, ConsumerOptions, DeadLetterStrategy,
-    DeathReason, Delay, Delivered, EndReason, Enqueue, EnqueueOptions, Got, Overflow, QueueConfig, Refusal, Reply,
-    RetryKind, SlotRange,
+    DeathReason, Delay, Delivered, EndReason, Enqueue, EnqueueOptions, Got, Overflow, PEEKED_MAX, Peeked, QueueConfig,
+    Refusal, Reply, RetryKind, SlotRange,
 };
 use types::{ConsumerKey, MessageRef, NodeId, QueueId, SeqRange, SessionId};
 
@@ -116,6 +116,23 @@ pub struct Effects {
     pub ended: BTreeSet<(QueueId, bool)>,
     pub dead_letters: Vec<Told>,
     pub dead: BTreeSet<u64>,
+}
+
+impl Queue {
+    fn peek(&self, from: u64, bytes_max: u64) -> Peeked {
+        let mut all: Vec<_> = self.ready.iter().filter(|message| message.place >= from).collect();
+        all.sort_by_key(|message| message.place);
+        let mut bytes = 0;
+        let fits = all.iter().take(PEEKED_MAX).take_while(|message| {
+            bytes += u64::from(message.size);
+            bytes <= bytes_max
+        });
+        let count = fits.count().max(1).min(all.len());
+        Peeked {
+            messages: all[..count].iter().map(|message| message.reference).collect(),
+            next: all.get(count).map(|message| message.place),
+        }
+    }
 }
 
 impl Consumer {
@@ -684,6 +701,9 @@ impl Model {
                 messages: queue.ready.len() as u64,
                 consumers: queue.attached() as u32,
             }),
+            Command::Peek { queue, from, bytes_max } => {
+                self.looking_at(*queue, effects, |queue, _| Reply::Peeked(queue.peek(*from, *bytes_max)))
+            }
             Command::CloseSession => {
                 self.close(|session| session == chunk.session, effects);
                 Reply::Done

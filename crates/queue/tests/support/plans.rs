@@ -226,6 +226,8 @@ fn command() -> impl Strategy<Value = Command> {
         4 => (queue(), any::<bool>()).prop_map(|(queue, no_ack)| Command::Get { queue: QueueId(queue), no_ack }),
         1 => queue().prop_map(|queue| Command::Purge { queue: QueueId(queue) }),
         1 => queue().prop_map(|queue| Command::Inspect { queue: QueueId(queue) }),
+        1 => (queue(), 0_u64..40, 0_u64..200)
+            .prop_map(|(queue, from, bytes_max)| Command::Peek { queue: QueueId(queue), from, bytes_max }),
         1 => (queue(), config()).prop_map(|(queue, config)| create_queue(queue, config)),
         1 => (queue(), config())
             .prop_map(|(queue, config)| Command::ConfigureQueue { queue: QueueId(queue), config }),

@@ -6,7 +6,7 @@ use queue::{CancelReason, Cancelled, Got, Refusal, Reply, SlotRange};
 use types::{ConsumerKey, GroupId, MessageRef, NodeId, QueueId, SessionId};
 
 use crate::{
-    api::{Answer, DeliveredRecord, SessionDelivery},
+    api::{Answer, DeliveredRecord, PeekedRecords, SessionDelivery},
     client::{AnswerResult, Answered},
     log_codec,
     raft_types::{Entry, LogId, Vote},
@@ -169,7 +169,8 @@ fn answer(answer: Answer) -> p::Answer {
             remaining: got.remaining,
             record,
         }),
-        Answer::Reply(Reply::Got(_)) | Answer::Reply(Reply::Done) => W::Done(p::Nothing {}),
+        Answer::Peeked(PeekedRecords { records, next }) => W::Peeked(p::Peeked { records, next }),
+        Answer::Reply(Reply::Got(_) | Reply::Peeked(_) | Reply::Done) => W::Done(p::Nothing {}),
         Answer::Reply(Reply::Deleted { messages }) => W::Deleted(messages),
         Answer::Reply(Reply::Rejected { slots }) => {
             W::Rejected(p::Rejected { slots: slots.iter().flat_map(|range| [range.first, range.count]).collect() })
@@ -198,6 +199,7 @@ fn answer_from(answer: p::Answer) -> Result<Answer, DecodeError> {
             };
             return Ok(Answer::Got(fetched, got.record));
         }
+        W::Peeked(p::Peeked { records, next }) => return Ok(Answer::Peeked(PeekedRecords { records, next })),
         W::Done(_) => Reply::Done,
         W::Deleted(messages) => Reply::Deleted { messages },
         W::Detached(consumers) => Reply::Detached { consumers, queue_ended: false },

@@ -24,7 +24,7 @@ fn text(text: &'static str) -> FieldValue {
 
 fn plain(kind: ExchangeKind) -> NewExchange<'static> {
     const NO_ARGUMENTS: &FieldTable = &FieldTable(Vec::new());
-    NewExchange { kind, delayed: false, internal: false, alternate: None, arguments: NO_ARGUMENTS }
+    NewExchange { kind, delayed: false, internal: false, history: None, alternate: None, arguments: NO_ARGUMENTS }
 }
 
 /// Properties that count how often they are read.
@@ -59,6 +59,14 @@ impl Properties for Headers {
     fn timestamp(&self) -> Option<u64> {
         self.reads.set(self.reads.get() + 1);
         self.timestamp
+    }
+
+    fn asks_for_delay(&self) -> bool {
+        self.header(b"x-delay").is_some()
+    }
+
+    fn may_be_kept(&self) -> bool {
+        self.header(b"no-store").is_none()
     }
 }
 

@@ -19,6 +19,8 @@ pub struct ClusterSpec {
     pub name: String,
     /// Added to every port.
     pub port_offset: u16,
+    /// Lines of every node's configuration file beside the usual ones.
+    pub settings: String,
 }
 
 /// One node's folder, name and addresses (`host:port`).
@@ -39,12 +41,18 @@ pub struct NodeSpec {
 impl ClusterSpec {
     /// The cluster of `cargo xtask cluster`: the standard ports, files under `target/cluster` of the checkout.
     pub fn standard(root: &Path) -> Self {
-        ClusterSpec { folder: root.join("target/cluster"), name: "local".to_owned(), port_offset: 0 }
+        ClusterSpec {
+            folder: root.join("target/cluster"),
+            name: "local".to_owned(),
+            port_offset: 0,
+            settings: String::new(),
+        }
     }
 
     /// A cluster beside it, for a task of that name.
     pub fn beside(root: &Path, name: &str, port_offset: u16) -> Self {
-        ClusterSpec { folder: root.join("target").join(name), name: name.to_owned(), port_offset }
+        let folder = root.join("target").join(name);
+        ClusterSpec { folder, name: name.to_owned(), port_offset, settings: String::new() }
     }
 
     /// Node `number`, counted from 1.
@@ -89,13 +97,14 @@ impl ClusterSpec {
             .map(|n| format!("  {{ name = {:?}, peer = {:?} }},\n", n.name, n.peer))
             .collect::<String>();
         format!(
-            "[node]\nname = {:?}\ndata_dir = {:?}\n\n[listen]\namqp = {:?}\nhttp = {:?}\npeer = {:?}\n\n[cluster]\nname = {:?}\nnodes = [\n{peers}]\n",
+            "[node]\nname = {:?}\ndata_dir = {:?}\n\n[listen]\namqp = {:?}\nhttp = {:?}\npeer = {:?}\n\n[cluster]\nname = {:?}\nnodes = [\n{peers}]\n{}",
             node.name,
             node.data_dir().to_string_lossy(),
             node.amqp,
             node.http,
             node.peer,
             self.name,
+            self.settings,
         )
     }
 }

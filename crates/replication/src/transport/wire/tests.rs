@@ -39,6 +39,8 @@ fn answers() -> impl Strategy<Value = Answer> {
             .prop_map(|(messages, consumers)| Answer::Reply(Reply::Depth { messages, consumers })),
         1 => prop::sample::select(refusals.to_vec()).prop_map(|refusal| Answer::Reply(Reply::Refused(refusal))),
         1 => got,
+        1 => (vec(bytes(), 0..3), any::<Option<u64>>())
+            .prop_map(|(records, next)| Answer::Peeked(PeekedRecords { records, next })),
     ]
 }
 

@@ -208,20 +208,62 @@ fn many_keys_that_lead_to_the_same_queues_cost_memory_for_these_queues_only() {
     assert!(world.routes.capacity() < 40_000, "{}", world.routes.capacity());
 }
 
+/// Ids of queues that get the message later.
+fn later(world: &World) -> Vec<u64> {
+    world.routes.delayed().iter().map(|queue| queue.queue.0).collect()
+}
+
 #[test]
-fn only_the_exchange_that_was_published_to_delays_and_headers_decide_that() {
+fn what_is_behind_an_exchange_that_delays_gets_the_message_later_when_it_asks_for_that() {
     let mut world = World::new();
     world.declare("late", NewExchange { delayed: true, ..plain(ExchangeKind::Topic) });
     world.exchange("x", ExchangeKind::Fanout, None);
+    world.exchange("behind", ExchangeKind::Fanout, None);
     world.bind_queue("late", "a.*", 1);
+    world.bind_queue("x", "", 2);
     world.bind_exchange("x", "", "late");
+    world.bind_exchange("late", "a.*", "behind");
+    world.bind_exchange("behind", "", "x");
+    world.bind_queue("behind", "", 3);
     let (queues, routed) = world.send("late", &Message::with_key(b"a.b"));
-    assert_eq!(queues, [1]);
+    assert_eq!((queues, later(&world)), (vec![1, 2, 3], vec![]));
     assert!(routed.exchange.delayed && !routed.cacheable);
-    assert_eq!(routed.exchange.kind, ExchangeKind::Topic);
-    let (queues, routed) = world.send("x", &Message::with_key(b"a.b"));
-    assert_eq!(queues, [1]);
-    assert!(!routed.exchange.delayed && routed.cacheable);
+    let headers = Headers { headers: Some(fields(&[("x-delay", FieldValue::I32(5))])), ..Headers::default() };
+    let asking = Message { properties: &headers, ..Message::with_key(b"a.b") };
+    let (queues, _) = world.send("late", &asking);
+    assert_eq!((queues, later(&world)), (vec![], vec![1, 2, 3]));
+    let (queues, routed) = world.send("x", &asking);
+    assert_eq!((queues, later(&world)), (vec![2], vec![1, 2, 3]), "one queue can be reached in both ways");
+    assert!(!routed.cacheable && !routed.exchange.delayed);
+}
+
+#[test]
+fn an_alternate_delays_too() {
+    let mut world = World::new();
+    world.declare("late", NewExchange { delayed: true, ..plain(ExchangeKind::Fanout) });
+    world.exchange("x", ExchangeKind::Direct, Some("late"));
+    world.bind_queue("late", "", 1);
+    let headers = Headers { headers: Some(fields(&[("x-delay", FieldValue::I32(5))])), ..Headers::default() };
+    let (queues, _) = world.send("x", &Message { properties: &headers, ..Message::with_key(b"k") });
+    assert_eq!((queues, later(&world)), (vec![], vec![1]));
+    assert!(!world.routes.is_empty());
+}
+
+#[test]
+fn a_history_gets_what_may_be_kept_and_is_no_destination() {
+    let mut world = World::new();
+    let history = QueueRef { queue: QueueId(77), group: GroupId(1) };
+    let keeping = NewExchange { history: Some(history), ..plain(ExchangeKind::RecentHistory) };
+    world.declare("x", NewExchange { alternate: Some(s("spare")), ..keeping });
+    world.exchange("spare", ExchangeKind::Fanout, None);
+    let (queues, routed) = world.send("x", &Message::with_key(b"k"));
+    assert!(queues.is_empty() && world.routes.is_empty() && !routed.cacheable);
+    assert_eq!(world.routes.histories(), [(history, false)]);
+    world.bind_queue("spare", "", 1);
+    assert_eq!(world.send("x", &Message::with_key(b"k")).0, [1], "what is only kept goes to the alternate");
+    let headers = Headers { headers: Some(fields(&[("no-store", FieldValue::Bool(true))])), ..Headers::default() };
+    world.send("x", &Message { properties: &headers, ..Message::with_key(b"k") });
+    assert_eq!(world.routes.histories(), []);
 }
 
 #[test]
