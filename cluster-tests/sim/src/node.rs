@@ -109,6 +109,7 @@ fn config(world: &Arc<World>, plan: &Plan, disk: &Disk, at: usize) -> Config {
             entries: plan.checkpoint_entries,
             age: Duration::from_secs(5),
             lag_entries_max: 200,
+            ..Checkpoints::default()
         },
         environment: Environment {
             network: Arc::new(SimNetwork { world: Arc::clone(world) }),

@@ -1,5 +1,4 @@
-//! What blocks publishers on all nodes: too little free disk, or too much memory in use. And what stops the node from leading: a disk that
-//! hangs.
+//! What blocks publishers on all nodes: too little free disk, or too much memory in use.
 
 use std::{
     sync::Arc,
@@ -9,7 +8,7 @@ use std::{
 use management::{Amount, ResourceLimits};
 use parking_lot::Mutex;
 use replication::{AlarmKind, Replication};
-use storage::{LogStore, RocksStore};
+use storage::RocksStore;
 use telemetry::Shutdown;
 
 use crate::memory;
@@ -18,10 +17,6 @@ use crate::memory;
 const ROUND: Duration = Duration::from_millis(100);
 /// How often memory is looked at. The allocator gives pages back with some delay, so more often would only flap.
 const MEMORY_ROUND: Duration = Duration::from_secs(1);
-/// A sync that takes longer than this costs the node its leaderships.
-const STALL_MS: u64 = 5_000;
-/// How long the hand-over of leaderships may take when the disk hangs.
-const HAND_OVER: Duration = Duration::from_secs(2);
 pub(crate) const MIB: u64 = 1024 * 1024;
 
 /// From where on publishers are blocked.
@@ -95,7 +90,6 @@ fn bytes(amount: Amount, available: Option<u64>) -> Option<u64> {
 /// Watches until the node stops.
 pub(crate) async fn watch(store: Arc<RocksStore>, replication: Replication, limits: Arc<InForce>, shutdown: Shutdown) {
     let mut alarms = Alarms::default();
-    let mut stalled = false;
     let mut memory_seen: Option<Instant> = None;
     let mut limit = limits.bytes();
     tracing::info!(memory_limit_bytes = limit.memory, disk_free_limit_bytes = limit.disk_free, "resource limits");
@@ -109,9 +103,12 @@ pub(crate) async fn watch(store: Arc<RocksStore>, replication: Replication, limi
             limit = limits.bytes();
             memory_seen = None;
         }
-        match store.free_bytes() {
-            Ok(free) => alarms.disk = free < limit.disk_free,
-            Err(error) => tracing::warn!(%error, "free disk space is not known"),
+        // A file system that hangs may keep this waiting, but none of the threads that everything else runs on.
+        let asked = Arc::clone(&store);
+        match tokio::task::spawn_blocking(move || asked.free_bytes()).await {
+            Ok(Ok(free)) => alarms.disk = free < limit.disk_free,
+            Ok(Err(error)) => tracing::warn!(%error, "free disk space is not known"),
+            Err(error) => tracing::warn!(%error, "free disk space was not found out"),
         }
         if memory_seen.is_none_or(|at| at.elapsed() >= MEMORY_ROUND) {
             memory_seen = Some(Instant::now());
@@ -123,12 +120,6 @@ pub(crate) async fn watch(store: Arc<RocksStore>, replication: Replication, limi
             replication.set_local_alarm(AlarmKind::Memory, alarms.memory);
             replication.set_local_alarm(AlarmKind::Disk, alarms.disk);
         }
-        let stalled_ms = store.stalled_ms();
-        if stalled_ms > STALL_MS && !stalled {
-            tracing::error!(stalled_ms, "the disk hangs, leaderships are given away");
-            replication.hand_over(HAND_OVER).await;
-        }
-        stalled = stalled_ms > STALL_MS;
     }
 }
 

@@ -5,12 +5,14 @@
 mod alarms;
 mod bootstrap;
 mod config;
+mod damage;
 mod definitions;
 mod keys;
 mod logging;
 mod memory;
 mod peers;
 mod server;
+mod stall;
 mod token;
 mod view;
 
@@ -35,6 +37,8 @@ enum Command {
     Server(keys::Flags),
     /// Administers a cluster: users, queues, policies, definitions and more
     Ctl(ctl::Args),
+    /// Moves a damaged store aside, so that the node comes back as one with an empty disk
+    SetAside(damage::Args),
     /// Generates load and measures throughput and latency
     Perf(perf::Args),
 }
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
     }
     let result = match Cli::parse().command {
         Command::Server(flags) => server::main(&flags),
+        Command::SetAside(args) => logging::start("info", false).and_then(|()| damage::set_aside(&args)),
         Command::Ctl(args) => Ok(ctl::run(&args)),
         Command::Perf(args) => runtime().and_then(|runtime| runtime.block_on(perf::run(args))),
     };

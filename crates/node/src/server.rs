@@ -30,11 +30,12 @@ use types::{FieldTable, FieldValue, ShortStr};
 use crate::{
     alarms, bootstrap,
     config::{self, Config},
+    damage,
     definitions::{Definitions, Turn},
     keys::Flags,
     logging, memory,
     peers::Answers,
-    token,
+    stall, token,
     view::{NodeStatus, Process},
 };
 
@@ -42,6 +43,8 @@ use crate::{
 const HAND_OVER: Duration = Duration::from_secs(3);
 /// How long clients may take to answer `connection.close` at shutdown.
 const GOODBYE: Duration = Duration::from_secs(3);
+/// How long stopping may take after the store has failed: each of its steps has a shorter limit.
+const LAST_RESORT: Duration = Duration::from_secs(20);
 /// How long what was queued for the disk may take to get there at shutdown.
 const FLUSH: Duration = Duration::from_secs(10);
 
@@ -85,6 +88,8 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let limits = Arc::new(alarms::InForce::new(config.resource_limits(), memory::limit_bytes()));
     let watch = alarms::watch(Arc::clone(&store), replication.clone(), Arc::clone(&limits), root.clone());
     telemetry::task::spawn(background.clone(), "alarms", watch);
+    let stalls = stall::watch(Arc::clone(&store), replication.clone(), root.clone());
+    telemetry::task::spawn(background.clone(), "disk", stalls);
     let answers = Answers { name: config.node.name.clone(), broker: Arc::clone(&broker), turn: Arc::clone(&turn) };
     replication.answer_with(Arc::new(answers));
     let process = process(&config, http.local_addr()?, peer)?;
@@ -205,13 +210,37 @@ fn describe_metrics() {
 fn open_store(config: &Config, root: &Shutdown) -> anyhow::Result<Arc<RocksStore>> {
     let dir = &config.node.data_dir;
     fs::create_dir_all(dir).with_context(|| format!("cannot make the data directory {}", dir.display()))?;
-    let root = root.clone();
+    damage::refuse_known(dir)?;
+    let (root, data_dir) = (root.clone(), dir.clone());
     let mut options = storage::Options::new(Arc::new(move |error: &storage::Error| {
-        tracing::error!(%error, "storage failed, the node stops: what it holds unconfirmed is not lost, it was never confirmed");
+        if error.is_damage() {
+            damage::note(&data_dir, error);
+        } else {
+            tracing::error!(%error, "storage failed, the node stops: see to the disk, then start it again; nothing that was confirmed is lost");
+        }
         root.fail(format!("storage failed: {error}"));
+        end_soon();
     }));
     options.memory_bytes = config.storage.memory_mb * 1024 * 1024;
-    RocksStore::open(dir.join("store"), options).with_context(|| format!("cannot open the store in {}", dir.display()))
+    let store = RocksStore::open(damage::store(dir), options);
+    if let Err(error) = &store
+        && error.is_damage()
+    {
+        damage::note(dir, error);
+    }
+    store.with_context(|| format!("cannot open the store in {}", dir.display()))
+}
+
+/// The process ends, whatever else still waits for a disk that has failed.
+fn end_soon() {
+    let end = || {
+        std::thread::sleep(LAST_RESORT);
+        tracing::error!("the node did not stop in time, it ends now");
+        std::process::exit(1);
+    };
+    if telemetry::spawn_thread("last-resort", end).is_err() {
+        std::process::exit(1);
+    }
 }
 
 fn replication_config(config: &Config) -> replication::Config {

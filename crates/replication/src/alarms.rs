@@ -51,6 +51,11 @@ impl Alarms {
         }
     }
 
+    /// Whether this node's own disk alarm stands.
+    pub(crate) fn is_short_of_disk(&self) -> bool {
+        self.state.lock().nodes.get(&self.node).is_some_and(|own| own.contains(&AlarmKind::Disk))
+    }
+
     /// The control link to a peer is up: it may have missed what was said.
     pub(crate) fn link_up(&self, peer: NodeId) {
         let mut state = self.state.lock();

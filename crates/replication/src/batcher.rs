@@ -112,15 +112,20 @@ impl Batcher {
 }
 
 fn assemble(chunks: &[Submission], now: Timestamp) -> Batch {
-    let mut head = BytesMut::with_capacity(9 + chunks.iter().map(|chunk| 4 + chunk.chunk.len()).sum::<usize>());
+    let blobs: Vec<Blob> = chunks.iter().filter(|c| c.blob.slot_count() > 0).map(|c| c.blob.clone()).collect();
+    Batch { head: head(now, chunks.iter().map(|chunk| &chunk.chunk)), blob: Blob::concat(&blobs) }
+}
+
+/// An entry's head: when it was proposed, and its chunks.
+pub(crate) fn head<'c>(now: Timestamp, chunks: impl Iterator<Item = &'c Bytes> + Clone) -> Bytes {
+    let mut head = BytesMut::with_capacity(9 + chunks.clone().map(|chunk| 4 + chunk.len()).sum::<usize>());
     head.put_u8(HEAD_VERSION);
     head.put_u64_le(now.0);
     for chunk in chunks {
-        head.put_u32_le(u32::try_from(chunk.chunk.len()).expect("a chunk's commands stay below 4 GiB"));
-        head.put_slice(&chunk.chunk);
+        head.put_u32_le(u32::try_from(chunk.len()).expect("a chunk's commands stay below 4 GiB"));
+        head.put_slice(chunk);
     }
-    let blobs: Vec<Blob> = chunks.iter().filter(|c| c.blob.slot_count() > 0).map(|c| c.blob.clone()).collect();
-    Batch { head: head.freeze(), blob: Blob::concat(&blobs) }
+    head.freeze()
 }
 
 /// Reads an entry's head: when it was proposed, and its chunks.

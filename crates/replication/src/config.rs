@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::environment::Environment;
+use crate::{environment::Environment, upkeep::Checkpoints};
 
 /// A node that takes part in founding the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,23 +54,6 @@ impl Default for Timers {
             election_max: Duration::from_millis(500),
             peer_grace: Duration::from_secs(10),
         }
-    }
-}
-
-/// When a replica takes a checkpoint, and how much of its log it keeps.
-#[derive(Clone, Copy, Debug)]
-pub struct Checkpoints {
-    /// Entries since the last checkpoint that make the next one due.
-    pub entries: u64,
-    /// Age of the last checkpoint that makes the next one due when anything was applied since.
-    pub age: Duration,
-    /// Entries that a leader keeps for a slow but live follower before it sends it a snapshot instead.
-    pub lag_entries_max: u64,
-}
-
-impl Default for Checkpoints {
-    fn default() -> Self {
-        Checkpoints { entries: 50_000, age: Duration::from_secs(300), lag_entries_max: 500_000 }
     }
 }
 

@@ -120,7 +120,7 @@ impl Ticker {
                 self.deadlines.wake.notified().await;
                 continue;
             };
-            let wait = pace.wait(due, self.group.clock.now());
+            let wait = pace.wait(due, self.group.health.time());
             if !wait.is_zero() {
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}

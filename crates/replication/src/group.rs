@@ -23,9 +23,9 @@ use types::{GroupId, NodeId};
 use crate::{
     BoxFuture,
     batcher::Batcher,
-    clock::Clock,
     config::Config,
     entry_cache::EntryCache,
+    health::Health,
     log_store::GroupLog,
     machine::Machine,
     raft_types::{Batch, C, Vote},
@@ -38,6 +38,8 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 
 /// Bytes that may wait for the disk before nothing more is proposed.
 const STORE_QUEUED_MAX: usize = 64 * 1024 * 1024;
+/// A follower takes nothing more in from a disk that has synced nothing for so long. Longer than a slow sync.
+const STALLED_MS: u64 = 1_000;
 /// How long to wait before looking again at a full queue.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -49,6 +51,7 @@ pub(crate) struct Context {
     pub store: Arc<dyn LogStore>,
     pub peers: Arc<Peers>,
     pub asked: Arc<Asked>,
+    pub health: Arc<Health>,
     pub shutdown: Shutdown,
 }
 
@@ -59,8 +62,8 @@ pub(crate) struct Group<M: Machine> {
     pub machine: Arc<Mutex<M>>,
     pub batcher: Arc<Batcher>,
     pub voters: BTreeSet<NodeId>,
-    pub clock: Clock,
-    log: GroupLog,
+    pub log: GroupLog,
+    pub health: Arc<Health>,
     store: Arc<dyn LogStore>,
 }
 
@@ -98,8 +101,8 @@ impl<M: Machine> Group<M> {
         let raft = Raft::new(context.node.0, Arc::new(config), network, log.clone(), state_machine)
             .await
             .map_err(io::Error::other)?;
-        let (clock, store) = (context.config.environment.clock.clone(), Arc::clone(&context.store));
-        let group = Group { id, raft, machine, batcher, voters, clock, log, store };
+        let (health, store) = (Arc::clone(&context.health), Arc::clone(&context.store));
+        let group = Group { id, raft, machine, batcher, voters, log, health, store };
         group.initialize(context.node).await?;
         let group = Arc::new(group);
         let kind = TaskKind::Critical(context.shutdown.clone());
@@ -173,7 +176,7 @@ impl<M: Machine> Group<M> {
         while self.store.queued_bytes() > STORE_QUEUED_MAX {
             tokio::time::sleep(PAUSE).await;
         }
-        self.batcher.next(|| self.clock.now())
+        self.batcher.next(|| self.health.time())
     }
 
     /// The leader that this node's replica knows of.
@@ -205,6 +208,9 @@ impl<M: Machine> Group<M> {
     /// Stands for election at once, past the lease of a leader whose process is known to be gone. Raft's safety does not depend on
     /// the lease; it only keeps a slow follower from disturbing a leader that is there.
     pub(crate) async fn take_over(&self, node: NodeId) {
+        if self.health.is_stalled() {
+            return;
+        }
         use openraft::async_runtime::WatchReceiver;
         let vote = self.raft.metrics().borrow_watched().vote;
         let last = self.log.last_log_id();
@@ -221,7 +227,18 @@ impl<M: Machine> Port for Group<M> {
         &self,
         requests: ReceiverStream<AppendEntriesRequest<C>>,
     ) -> Pin<Box<dyn Stream<Item = Option<StreamAppendResult<C>>> + Send>> {
-        Box::pin(self.raft.stream_append(requests).map(Result::ok))
+        // A disk that hangs takes nothing in: what is taken in waits in memory.
+        let store = Arc::clone(&self.store);
+        let requests = requests.then(move |request| {
+            let store = Arc::clone(&store);
+            async move {
+                while store.queued_bytes() > STORE_QUEUED_MAX || store.stalled_ms() > STALLED_MS {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                request
+            }
+        });
+        Box::pin(self.raft.stream_append(Box::pin(requests)).map(Result::ok))
     }
 
     fn vote(&self, request: VoteRequest<C>, pre_vote: bool) -> BoxFuture<Option<VoteResponse<C>>> {
@@ -232,6 +249,9 @@ impl<M: Machine> Port for Group<M> {
     }
 
     fn transfer(&self, request: TransferLeaderRequest<C>) -> BoxFuture<Option<TransferLeaderResponse<C>>> {
+        if self.health.is_stalled() && request.to_node_id() == self.raft.node_id() {
+            return Box::pin(async { None }); // It could not even note its vote.
+        }
         let raft = self.raft.clone();
         Box::pin(async move { raft.handle_transfer_leader(request).await.ok() })
     }

@@ -17,11 +17,15 @@ mod effects;
 mod entry_cache;
 mod environment;
 mod founding;
+#[cfg(test)]
+mod golden;
 mod group;
+mod health;
 mod inspect;
 mod liveness;
 mod local;
 mod log_codec;
+mod log_size;
 mod log_store;
 mod machine;
 mod meta;
@@ -37,6 +41,7 @@ mod spread;
 mod state_machine;
 mod supervisor;
 mod transport;
+mod upkeep;
 
 pub use api::{
     ASK_BYTES_MAX, AlarmKind, Answer, AppliedChange, AskError, BoxFuture, ChunkReplies, Counts, DeadLetterBatch,
@@ -44,9 +49,10 @@ pub use api::{
     SessionDelivery, Sessions,
 };
 pub use clock::Clock;
-pub use config::{Checkpoints, Config, Founder, Timers};
+pub use config::{Config, Founder, Timers};
 pub use environment::{Environment, Listening, Network};
 pub use founding::{FoundingError, Identity};
 pub use inspect::{EntryId, MachineState, ReplicaView, Witness};
 pub use node::{GroupStatus, Joined, ReplicaState, Replication, StartError};
 pub use settings::queue_config;
+pub use upkeep::Checkpoints;

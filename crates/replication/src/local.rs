@@ -14,9 +14,9 @@ use types::{Blob, GroupId, NodeId};
 use crate::{
     api::Sessions,
     batcher::Submission,
-    clock::Clock,
     deadlines::{self, Pace},
     effects::{Blobs, Effect, EffectQueue},
+    health::Health,
     liveness::{Liveness, Verdict},
     meta::MetaState,
     reconcile::{GroupChanges, Reconcile},
@@ -48,7 +48,7 @@ pub(crate) struct LocalGroup {
     pub machine: Arc<Mutex<queue::Machine>>,
     pub bodies: Bodies,
     pub effects: Arc<EffectQueue>,
-    pub clock: Clock,
+    pub health: Arc<Health>,
 }
 
 impl LocalGroup {
@@ -63,7 +63,7 @@ impl LocalGroup {
                 waiting.drain(..count).collect()
             };
             let due = deadlines::due(&self.machine.lock());
-            let wait = due.map(|due| pace.wait(due, self.clock.now()));
+            let wait = due.map(|due| pace.wait(due, self.health.time()));
             if wait.is_some_and(|wait| wait.is_zero()) {
                 pace.ticked();
                 batch.push(system_chunk(vec![Command::Tick]));
@@ -108,7 +108,7 @@ impl LocalGroup {
             self.bodies.lock().insert(index, blob);
         }
         let mut outcome = Outcome::default();
-        self.machine.lock().apply_entry(At { index, proposed_at: self.clock.now() }, &chunks, &mut outcome);
+        self.machine.lock().apply_entry(At { index, proposed_at: self.health.time() }, &chunks, &mut outcome);
         self.effects.push(Effect::Outcome(outcome));
     }
 }

@@ -7,15 +7,18 @@ use std::{
     fmt::Debug,
     io,
     ops::{Bound, Range, RangeBounds},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use openraft::{
     OptionalSend, RaftLogReader,
     storage::{IOFlushed, LogState, RaftLogStorage},
 };
-use parking_lot::Mutex;
-use storage::LogStore;
+use parking_lot::{Mutex, MutexGuard};
+use storage::{LogRecord, LogStore};
 use tokio::sync::oneshot;
 use types::GroupId;
 
@@ -23,6 +26,7 @@ use crate::{
     blocking,
     entry_cache::EntryCache,
     log_codec,
+    log_size::LogSize,
     raft_types::{C, Entry, LogId, Vote},
 };
 
@@ -36,6 +40,9 @@ pub(crate) struct GroupLog {
     store: Arc<dyn LogStore>,
     cache: Arc<EntryCache>,
     state: Arc<Mutex<State>>,
+    size: Arc<Mutex<LogSize>>,
+    /// Size of the last checkpoint.
+    state_bytes: Arc<AtomicU64>,
 }
 
 #[derive(Debug, Default)]
@@ -71,7 +78,8 @@ impl GroupLog {
             last,
         };
         cache.reset(last.map_or(0, |id| id.index));
-        Ok(GroupLog { group, store, cache, state: Arc::new(Mutex::new(state)) })
+        let state = Arc::new(Mutex::new(state));
+        Ok(GroupLog { group, store, cache, state, size: Arc::default(), state_bytes: Arc::default() })
     }
 
     /// The vote as last saved.
@@ -82,6 +90,21 @@ impl GroupLog {
     /// The last entry's log id.
     pub(crate) fn last_log_id(&self) -> Option<LogId> {
         self.state.lock().last
+    }
+
+    /// Sizes of what was appended since the start.
+    pub(crate) fn size(&self) -> MutexGuard<'_, LogSize> {
+        self.size.lock()
+    }
+
+    /// Size of the last checkpoint. Unit: bytes.
+    pub(crate) fn state_bytes(&self) -> u64 {
+        self.state_bytes.load(Ordering::Relaxed)
+    }
+
+    /// A checkpoint of so many bytes is taken.
+    pub(crate) fn set_state_bytes(&self, bytes: u64) {
+        self.state_bytes.store(bytes, Ordering::Relaxed);
     }
 
     /// A snapshot covers the log up to `last`; entries above it stay.
@@ -98,8 +121,8 @@ impl GroupLog {
         }
     }
 
-    /// Entries of the range, about `bytes_max` at most but at least one.
-    async fn read(&self, range: Range<u64>, bytes_max: usize) -> Result<Vec<Entry>, io::Error> {
+    /// Entries of the range, about `bytes_max` at most but at least one. Without `blobs`, some may come without theirs.
+    async fn read(&self, range: Range<u64>, bytes_max: usize, blobs: bool) -> Result<Vec<Entry>, io::Error> {
         let range = self.clamp(range);
         if range.is_empty() {
             return Ok(Vec::new());
@@ -110,7 +133,10 @@ impl GroupLog {
         }
         let missing = range.start..cached_from;
         let (store, group, wanted) = (Arc::clone(&self.store), self.group, missing.clone());
-        let read = move || store.read_log(group, wanted, bytes_max);
+        let read = move || match blobs {
+            true => store.read_log(group, wanted, bytes_max),
+            false => store.read_heads(group, wanted, bytes_max),
+        };
         let records = blocking::read(self.store.is_in_memory(), read).await?.map_err(io::Error::other)?;
         let mut entries = Vec::with_capacity(records.len() + cached.len());
         let mut bytes = 0;
@@ -154,7 +180,8 @@ impl RaftLogReader<C> for GroupLog {
         let mut wanted = self.clamp(range_of(&range));
         let mut entries = Vec::new();
         while !wanted.is_empty() {
-            let mut part = self.read(wanted.clone(), usize::MAX).await?;
+            // What is asked for here is applied, for which the bodies are not needed: after a restart they would be read for nothing.
+            let mut part = self.read(wanted.clone(), READ_BYTES_MAX, false).await?;
             let Some(last) = part.last() else {
                 return Err(io::Error::other(format!("log entries {wanted:?} are missing")));
             };
@@ -169,7 +196,7 @@ impl RaftLogReader<C> for GroupLog {
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, io::Error> {
-        self.read(start..end, READ_BYTES_MAX).await
+        self.read(start..end, READ_BYTES_MAX, true).await
     }
 }
 
@@ -214,7 +241,11 @@ impl RaftLogStorage<C> for GroupLog {
             callback.io_completed(Ok(()));
             return Ok(());
         };
-        let records = entries.iter().map(log_codec::record).collect();
+        let records: Vec<LogRecord> = entries.iter().map(log_codec::record).collect();
+        {
+            let mut size = self.size.lock();
+            records.iter().for_each(|record| size.append(record.index, record.head.len(), record.blob.len()));
+        }
         self.cache.append(&entries);
         {
             let mut state = self.state.lock();

@@ -7,6 +7,7 @@ const APPLIED_MESSAGES: &str = "quorate_replication_applied_messages_total";
 const DELIVERED: &str = "quorate_replication_delivered_messages_total";
 const ELECTIONS: &str = "quorate_replication_leaderships_total";
 const LED: &str = "quorate_replication_groups_led";
+const CLOCK_OFF: &str = "quorate_replication_clock_off_ms";
 
 /// Tells the recorder what the metrics mean.
 pub fn describe() {
@@ -15,6 +16,7 @@ pub fn describe() {
     describe_counter!(DELIVERED, "messages that groups led by this node sent to consumers");
     describe_counter!(ELECTIONS, "times that this node became leader of a group");
     describe_gauge!(LED, "groups that this node leads");
+    describe_gauge!(CLOCK_OFF, "milliseconds by which this node's clock is too far from those of the others");
 }
 
 pub(crate) fn applied(messages: u32) {
@@ -28,6 +30,11 @@ pub(crate) fn delivered(messages: usize) {
 
 pub(crate) fn leadership() {
     counter!(ELECTIONS).increment(1);
+}
+
+#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "a gauge is a float")]
+pub(crate) fn clock_off(ms: u64) {
+    gauge!(CLOCK_OFF).set(ms as f64);
 }
 
 pub(crate) fn groups_led(count: u32) {

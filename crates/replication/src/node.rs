@@ -6,6 +6,7 @@ mod leadership;
 mod links;
 mod replicas;
 mod routes;
+mod stall;
 mod start;
 
 use std::{
@@ -38,6 +39,7 @@ use crate::{
     effects::EffectQueue,
     founding::Identity,
     group::Group,
+    health::Health,
     liveness::Liveness,
     meta::{MetaMachine, MetaState},
     metrics,
@@ -64,6 +66,7 @@ struct Inner {
     liveness: Arc<Liveness>,
     alarms: Alarms,
     counts: Arc<Counts>,
+    health: Arc<Health>,
     asking: Arc<Asking>,
     routes: Arc<Routes>,
     sessions: Arc<dyn Sessions>,

@@ -213,6 +213,8 @@ impl<M: Machine> StateMachine<M> {
         self.held_back(|machine| machine.unsettled()).await;
         let meta = SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone() };
         let segments = self.machine.lock().snapshot();
+        let bytes: usize = segments.iter().map(|(_, segment)| segment.len()).sum();
+        self.log.set_state_bytes(u64::try_from(bytes).unwrap_or(u64::MAX));
         Builder { group: self.group, store: Arc::clone(&self.store), meta, segments: Arc::new(segments) }
     }
 }

@@ -12,13 +12,14 @@ use types::{Blob, GroupId, NodeId, SessionId};
 use crate::{
     api::Sessions,
     batcher::Submission,
-    config::{Checkpoints, Timers},
+    config::Timers,
     group::Group,
     liveness::{Liveness, Verdict},
     machine::Machine,
     meta::{MetaMachine, MetaState},
     reconcile::{GroupChanges, Reconcile},
     shard::ShardMachine,
+    upkeep::{Checkpoints, Standing},
 };
 
 /// How often a group is looked after when nothing wakes its supervisor.
@@ -53,6 +54,7 @@ pub(crate) struct Supervisor<M: Machine> {
 pub(crate) struct Duty {
     checkpoint_at: Instant,
     checkpoint_index: u64,
+    purge_at: Instant,
     leading_since: Option<Instant>,
     /// The term in which this node led in the last round.
     term: Option<u64>,
@@ -64,6 +66,7 @@ impl Default for Duty {
         Duty {
             checkpoint_at: Instant::now(),
             checkpoint_index: 0,
+            purge_at: Instant::now(),
             leading_since: None,
             term: None,
             reconcile: Reconcile::default(),
@@ -115,36 +118,45 @@ where
 
     /// Takes a checkpoint when one is due, and lets go of the log below the last one.
     async fn checkpoint(&mut self) {
-        let (applied, snapshot, purged, keep) = {
-            let metrics = self.group.raft.metrics();
-            let now = metrics.borrow_watched();
-            let matched = now.replication.iter().flatten();
-            let slowest = matched.map(|(_, matched)| matched.as_ref().map_or(0, |id| id.index)).min();
-            let index = |id: Option<crate::raft_types::LogId>| id.map_or(0, |id| id.index);
-            (index(now.last_applied), index(now.snapshot), index(now.purged), slowest)
+        let at = self.standing();
+        let (is_due, up_to) = {
+            let size = self.group.log.size();
+            let is_due = self.checkpoints.is_checkpoint_due(&at, size.after(at.checkpoint));
+            (is_due, self.checkpoints.purge(&at, |index| size.after(index), |bytes| size.heads_within(bytes)))
         };
-        let due = applied >= self.duty.checkpoint_index + self.checkpoints.entries
-            || (applied > self.duty.checkpoint_index && self.duty.checkpoint_at.elapsed() > self.checkpoints.age);
-        if due && self.group.raft.trigger().snapshot().await.is_ok() {
-            self.duty.checkpoint_index = applied;
+        if is_due && self.group.raft.trigger().snapshot().await.is_ok() {
+            self.duty.checkpoint_index = at.applied;
             self.duty.checkpoint_at = Instant::now();
         }
-        // A leader knows who is behind; a follower keeps a tail, for it may lead next.
-        let keep = keep.map_or_else(
-            || snapshot.saturating_sub(self.checkpoints.entries),
-            |slowest| slowest.max(applied.saturating_sub(self.checkpoints.lag_entries_max)),
-        );
-        let up_to = snapshot.min(keep);
-        if up_to > purged + self.checkpoints.entries / 2 {
+        if let Some(up_to) = up_to {
+            self.duty.purge_at = Instant::now();
             // A failed group says so elsewhere.
             self.group.raft.trigger().purge_log(up_to).await.ok();
+        }
+    }
+
+    fn standing(&self) -> Standing {
+        let metrics = self.group.raft.metrics();
+        let now = metrics.borrow_watched();
+        let index = |id: Option<crate::raft_types::LogId>| id.map_or(0, |id| id.index);
+        let matched = now.replication.iter().flatten();
+        Standing {
+            applied: index(now.last_applied),
+            checkpoint: self.duty.checkpoint_index,
+            snapshot: index(now.snapshot),
+            purged: index(now.purged),
+            slowest: matched.map(|(_, matched)| matched.as_ref().map_or(0, |id| id.index)).min(),
+            state_bytes: self.group.log.state_bytes(),
+            age: self.duty.checkpoint_at.elapsed(),
+            purge_age: self.duty.purge_at.elapsed(),
         }
     }
 
     /// Gives the group to the node that is meant to lead it.
     async fn balance(&mut self) {
         let settled = self.duty.leading_since.is_some_and(|since| since.elapsed() > BALANCE_AFTER);
-        if self.preferred == self.node || !settled || !self.liveness.is_up(self.preferred) {
+        let is_fit = self.liveness.is_up(self.preferred) && !self.group.health.is_peer_stalled(self.preferred);
+        if self.preferred == self.node || !settled || !is_fit {
             return;
         }
         let caught_up = {

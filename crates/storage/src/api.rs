@@ -121,6 +121,15 @@ pub trait LogStore: fmt::Debug + Send + Sync + 'static {
     /// When an entry of the range is missing, or the disk fails.
     fn read_log(&self, group: GroupId, range: Range<u64>, max_bytes: usize) -> Result<Vec<LogRecord>, Error>;
 
+    /// The same without blobs, which are empty then: a machine that is restored needs none of them.
+    ///
+    /// # Errors
+    /// As [`LogStore::read_log`].
+    fn read_heads(&self, group: GroupId, range: Range<u64>, max_bytes: usize) -> Result<Vec<LogRecord>, Error> {
+        let records = self.read_log(group, range, max_bytes)?;
+        Ok(records.into_iter().map(|record| LogRecord { blob: Bytes::new(), ..record }).collect())
+    }
+
     /// Reads one entry's blob.
     ///
     /// # Errors

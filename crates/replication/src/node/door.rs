@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use parking_lot::RwLock;
-use proto::generated::peer::{Alarms, Counts, FoundReply, FoundRequest, Message};
+use proto::generated::peer::{Alarms, Counts, FoundReply, FoundRequest, Health, Message};
 use types::{GroupId, NodeId};
 
 use super::Inner;
@@ -63,6 +63,12 @@ impl Node for Door {
         }
     }
 
+    fn health(&self, from: NodeId, health: Health) {
+        if let Some(inner) = self.inner.get() {
+            inner.health.heard(from, &health);
+        }
+    }
+
     fn ask(&self, from: NodeId, question: Bytes) -> BoxFuture<Result<Bytes, AskError>> {
         match self.inner.get() {
             Some(inner) => Arc::clone(&inner.asking).answering(from, question),
@@ -74,6 +80,10 @@ impl Node for Door {
         if let Some(inner) = self.inner.get() {
             inner.liveness.seen(peer, boot);
         }
+    }
+
+    fn is_short_of_disk(&self) -> bool {
+        self.inner.get().is_some_and(|inner| inner.alarms.is_short_of_disk())
     }
 
     fn found(&self, request: FoundRequest) -> FoundReply {

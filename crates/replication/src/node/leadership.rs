@@ -18,8 +18,11 @@ impl Replication {
         if let Some(meta) = self.0.meta_group.get() {
             self.0.hand_over_group(meta).await;
         }
+        let meta = self.0.meta_group.get();
         let handed = async {
-            while groups.iter().any(|group| group.raft.is_leader() && group.voters.len() > 1) {
+            while groups.iter().any(|group| group.raft.is_leader() && group.voters.len() > 1)
+                || meta.is_some_and(|meta| meta.raft.is_leader() && meta.voters.len() > 1)
+            {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
@@ -31,11 +34,14 @@ impl Replication {
 
 impl Inner {
     /// Transfers the group's leadership, when this node has it, to the live voter that has most of the log.
-    async fn hand_over_group<M: Machine>(&self, group: &Group<M>) {
+    pub(super) async fn hand_over_group<M: Machine>(&self, group: &Group<M>) {
         if !group.is_leader() {
             return;
         }
-        let live = |node: u64| node != self.identity.node.0 && self.liveness.is_up(NodeId(node));
+        let live = |node: u64| {
+            let is_fit = self.liveness.is_up(NodeId(node)) && !self.health.is_peer_stalled(NodeId(node));
+            node != self.identity.node.0 && is_fit
+        };
         let heir = group.matched().into_iter().filter(|(node, _)| live(*node)).max_by_key(|(_, matched)| *matched);
         if let Some((heir, _)) = heir {
             // A group that failed has nothing to hand over.
@@ -50,7 +56,8 @@ impl Inner {
         let heir = |voters: &BTreeSet<NodeId>, group: GroupId| {
             let start = usize::try_from(group.0).unwrap_or(0);
             let order = (0..nodes.len()).map(|i| nodes[(start + i) % nodes.len()]);
-            order.into_iter().find(|n| voters.contains(n) && *n != gone && (*n == node || self.liveness.is_up(*n)))
+            let is_fit = |n: NodeId| self.liveness.is_up(n) && !self.health.is_peer_stalled(n);
+            order.into_iter().find(|n| voters.contains(n) && *n != gone && (*n == node || is_fit(*n)))
         };
         if let Some(meta) = self.meta_group.get()
             && meta.leader() == Some(gone)

@@ -88,6 +88,7 @@ impl LinkEvents for Inner {
             LinkKind::Control => {
                 self.alarms.link_up(peer);
                 self.counts.link_up(peer);
+                self.health.tell_one(&self.peers, peer);
             }
             LinkKind::Raft => {}
         }

@@ -24,6 +24,7 @@ use crate::{
     entry_cache::EntryCache,
     founding::Identity,
     group::{Context, Group},
+    health::Health,
     liveness::Liveness,
     local::{Bodies, LocalGroup, LocalKeeper},
     machine::Machine,
@@ -54,12 +55,15 @@ impl Replication {
             store: Arc::clone(&joined.store),
             peers: Arc::clone(&inner.peers),
             asked: Arc::clone(&inner.asked),
+            health: Arc::clone(&inner.health),
             shutdown: joined.shutdown.clone(),
         };
         inner.start_local(&context);
         let counts = Arc::clone(&inner.counts);
         let telling = until(async move { counts.run().await }, context.shutdown.clone());
         telemetry::task::spawn(TaskKind::Critical(context.shutdown.clone()), "counts", telling);
+        let telling = until(Arc::clone(&inner.health).run(Arc::clone(&inner.peers)), joined.shutdown.clone());
+        telemetry::task::spawn(TaskKind::Critical(joined.shutdown.clone()), "health", telling);
         inner.open_meta(&context).await.map_err(|source| StartError::Group { group: GroupId::META, source })?;
         for shard in 1..=joined.identity.shards {
             let group = GroupId(shard);
@@ -98,6 +102,7 @@ impl Inner {
             clock: joined.config.environment.clock.clone(),
             peers,
             asked: Arc::default(),
+            health: Arc::new(Health::new(joined.config.environment.clock.clone())),
             liveness,
             routes,
             sessions,
@@ -131,8 +136,8 @@ impl Inner {
             queue: Arc::clone(&self.routes.local),
             machine: Arc::clone(&self.local_machine),
             bodies: Arc::clone(&bodies),
-            clock: self.clock.clone(),
             effects: Arc::clone(&effects),
+            health: Arc::clone(&self.health),
         };
         telemetry::task::spawn(kind(), "memory group", until(local.run(), context.shutdown.clone()));
         let keeper = LocalKeeper {

@@ -85,10 +85,14 @@ pub(crate) trait Node: Send + Sync + 'static {
     fn alarms(&self, from: NodeId, alarms: p::Alarms);
     /// A peer tells what it counts.
     fn counts(&self, from: NodeId, counts: p::Counts);
+    /// A peer tells of its clock and its disk.
+    fn health(&self, from: NodeId, health: p::Health);
     fn ask(&self, from: NodeId, question: Bytes) -> BoxFuture<Result<Bytes, AskError>>;
     /// A peer's incarnation dialled in.
     fn seen(&self, peer: NodeId, boot: u64);
     fn found(&self, request: p::FoundRequest) -> p::FoundReply;
+    /// Whether this node has too little disk to take in what can wait.
+    fn is_short_of_disk(&self) -> bool;
 }
 
 /// The gRPC service of one node.
@@ -188,6 +192,11 @@ impl Peer for Service {
         let meta = log_codec::snapshot_meta(start.meta).map_err(invalid)?;
         let mut segments = Vec::new();
         while let Some(part) = parts.message().await? {
+            if self.node.is_short_of_disk() {
+                // What has come stays, and is written again by the next try.
+                tracing::warn!(group_id = %group, "snapshot broken off, there is too little free disk");
+                return Err(Status::resource_exhausted("too little free disk for a snapshot"));
+            }
             match part.part {
                 Some(p::snapshot_part::Part::Blobs(blobs)) => {
                     port.put_blobs(blobs.indexes.into_iter().zip(blobs.blobs).collect()).await;
@@ -278,6 +287,7 @@ impl Incoming {
             Some(Kind::Transfer(transfer)) => self.transfer(transfer),
             Some(Kind::Alarms(alarms)) => self.node.alarms(self.peer, alarms),
             Some(Kind::Counts(counts)) => self.node.counts(self.peer, counts),
+            Some(Kind::Health(health)) => self.node.health(self.peer, health),
             _ => tracing::debug!(peer = %self.peer, "message of an unknown kind passed over"),
         }
     }

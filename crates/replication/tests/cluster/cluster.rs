@@ -13,16 +13,16 @@ use queue::{Command, Enqueue, EnqueueRun, QueueConfig, QueueStats};
 use replication::{
     Checkpoints, Config, Environment, Founder, Groups, Joined, Metadata, Replication, StartError, Timers,
 };
-use storage::{
-    LogStore, Options, RocksStore,
-    sim::{SimStore, SyncMode},
-};
+use storage::{LogStore, Options, RocksStore};
 use telemetry::Shutdown;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use types::{Blob, BlobBuilder, GroupId, NodeId, QueueId, RecordParts, SessionId};
 
-use crate::recorder::{DEADLINE, Recorder, until};
+use crate::{
+    gate::Gate,
+    recorder::{DEADLINE, Recorder, until},
+};
 
 /// Shards of a test's cluster; as many as nodes, so that each node is to lead one.
 pub(crate) const SHARDS: u32 = 3;
@@ -42,7 +42,7 @@ pub(crate) const TIMERS: Timers = Timers {
 
 /// What a node keeps when it is killed.
 enum Disk {
-    Memory(Arc<SimStore>),
+    Memory(Arc<Gate>),
     Folder(TempDir),
 }
 
@@ -50,7 +50,7 @@ impl Disk {
     fn open(&self) -> Arc<dyn LogStore> {
         match self {
             Disk::Memory(store) => {
-                store.crash(usize::MAX);
+                store.restart();
                 store.clone()
             }
             Disk::Folder(folder) => {
@@ -75,19 +75,25 @@ pub(crate) struct Cluster {
     founders: Vec<Founder>,
     nodes: Vec<Option<Node>>,
     disks: Vec<Disk>,
+    log: Checkpoints,
     _one: MutexGuard<'static, ()>,
 }
 
 impl Cluster {
     pub(crate) fn in_memory() -> Self {
-        Self::start(|| Disk::Memory(Arc::new(SimStore::new(SyncMode::Immediate))))
+        Self::in_memory_with(Checkpoints::default())
+    }
+
+    /// The same, with other bounds of the groups' logs.
+    pub(crate) fn in_memory_with(log: Checkpoints) -> Self {
+        Self::start(log, || Disk::Memory(Arc::default()))
     }
 
     pub(crate) fn on_disk() -> Self {
-        Self::start(|| Disk::Folder(tempfile::tempdir().unwrap()))
+        Self::start(Checkpoints::default(), || Disk::Folder(tempfile::tempdir().unwrap()))
     }
 
-    fn start(disk: impl Fn() -> Disk) -> Self {
+    fn start(log: Checkpoints, disk: impl Fn() -> Disk) -> Self {
         let one = ONE.lock();
         // All are held until all are known, so that no two are the same.
         let ports: Vec<TcpListener> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
@@ -99,6 +105,7 @@ impl Cluster {
             founders,
             nodes: (0..3).map(|_| None).collect(),
             disks: (0..3).map(|_| disk()).collect(),
+            log,
             _one: one,
         };
         // None is founded before all are there.
@@ -118,7 +125,7 @@ impl Cluster {
             founders: self.founders.clone(),
             shards: SHARDS,
             timers,
-            checkpoints: Checkpoints::default(),
+            checkpoints: self.log,
             environment: Environment::default(),
         };
         let listen: SocketAddr = self.founders[at].address.parse().unwrap();
@@ -147,6 +154,18 @@ impl Cluster {
 
     pub(crate) fn node(&self, at: usize) -> &Node {
         self.nodes[at].as_ref().unwrap()
+    }
+
+    /// The disk in memory of a node.
+    pub(crate) fn gate(&self, at: usize) -> &Arc<Gate> {
+        match &self.disks[at] {
+            Disk::Memory(gate) => gate,
+            Disk::Folder(_) => panic!("its disk is a folder"),
+        }
+    }
+
+    pub(crate) fn is_there(&self, at: usize) -> bool {
+        self.nodes[at].is_some()
     }
 
     /// The nodes that are there.

@@ -115,6 +115,31 @@ impl Disk {
         Ok(records)
     }
 
+    pub(super) fn read_heads(
+        &self,
+        group: GroupId,
+        range: Range<u64>,
+        max_bytes: usize,
+    ) -> Result<Vec<LogRecord>, Error> {
+        let mut options = scan(group, range.start, range.end);
+        options.set_readahead_size(MIB);
+        let mut heads = self.db.raw_iterator_cf_opt(self.families().log, options);
+        heads.seek_to_first();
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        for index in range {
+            let Some((_, head)) = item(&heads, group, READ_LOG)?.filter(|(found, _)| *found == index) else {
+                return Err(Error::Missing { group, index });
+            };
+            bytes += head.len();
+            records.push(LogRecord { index, head: Bytes::copy_from_slice(head), blob: Bytes::new() });
+            heads.next();
+            if bytes >= max_bytes {
+                break;
+            }
+        }
+        Ok(records)
+    }
+
     pub(super) fn read_blob(&self, group: GroupId, index: u64) -> Result<Option<Bytes>, Error> {
         let blob = self.db.get_pinned_cf(self.families().body, keys::entry(group, index));
         Ok(blob.map_err(|e| Error::disk(READ_BLOB, e))?.map(|blob| Bytes::copy_from_slice(&blob)))

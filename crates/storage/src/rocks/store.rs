@@ -71,6 +71,10 @@ impl LogStore for RocksStore {
         self.checked(self.disk.read_log(group, range, max_bytes))
     }
 
+    fn read_heads(&self, group: GroupId, range: Range<u64>, max_bytes: usize) -> Result<Vec<LogRecord>, Error> {
+        self.checked(self.disk.read_heads(group, range, max_bytes))
+    }
+
     fn read_blob(&self, group: GroupId, index: u64) -> Result<Option<Bytes>, Error> {
         self.checked(self.disk.read_blob(group, index))
     }

@@ -33,9 +33,9 @@ pub(super) fn database(options: &Options) -> RocksOptions {
     db.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
     // Overwriting an old log file changes no size, which makes fdatasync cheaper.
     db.set_recycle_log_file_num(4);
-    // When the log is longer, the oldest memtables are flushed. Far above the memtables, so that `rlog`, which fills
-    // slowly, is flushed for being full and not for this; it also bounds what a restart has to read.
-    db.set_max_total_wal_size(as_u64((4 * memory).clamp(256 * MIB, 2048 * MIB)));
+    // When the log is longer, the oldest memtables are flushed. A restart has to read all of it and to write what is in it to tables,
+    // so it is no longer than the memory. Bodies fill theirs long before; what is flushed for this is the little of the others.
+    db.set_max_total_wal_size(as_u64(memory.clamp(128 * MIB, 1024 * MIB)));
     db.set_wal_bytes_per_sync(as_u64(512 * KIB));
     db.set_bytes_per_sync(as_u64(MIB));
     db.set_max_background_jobs(i32::from(options.background_jobs.max(2)));

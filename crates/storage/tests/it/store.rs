@@ -189,3 +189,16 @@ fn statistics_count_what_the_disk_was_given() {
     assert_eq!(store.queued_bytes(), 0);
     store.append(A, Vec::new(), ignore());
 }
+
+#[test]
+fn heads_are_read_without_their_bodies() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    append(&*store, A, records(1..8, 100));
+    let heads = |records: Vec<storage::LogRecord>| records.into_iter().map(|r| (r.index, r.head)).collect::<Vec<_>>();
+    let read = store.read_heads(A, 2..6, usize::MAX).unwrap();
+    assert!(read.iter().all(|record| record.blob.is_empty()));
+    assert_eq!(heads(read), heads(store.read_log(A, 2..6, usize::MAX).unwrap()));
+    assert_eq!(store.read_heads(A, 2..6, 1).unwrap().len(), 1);
+    assert!(matches!(store.read_heads(A, 6..9, usize::MAX), Err(Error::Missing { index: 8, .. })));
+}
