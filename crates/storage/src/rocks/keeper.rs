@@ -37,6 +37,8 @@ pub(super) struct Keeper {
     flushed_bytes: u64,
     /// Bodies that had died at the last compaction of their family; `None` before the first.
     compacted_dead: Option<u64>,
+    /// Bodies that had died when it was looked last whether that is worth a flush.
+    looked_dead: u64,
 }
 
 /// What a family's tables say of themselves.
@@ -52,7 +54,16 @@ struct Tables {
 
 impl Keeper {
     pub(super) fn new(disk: Arc<Disk>, watch: Arc<Watch>, end: Receiver<()>, quiet_after: Duration) -> Self {
-        Keeper { disk, watch, end, round: quiet_after, seen_bytes: 0, flushed_bytes: 0, compacted_dead: None }
+        Keeper {
+            disk,
+            watch,
+            end,
+            round: quiet_after,
+            seen_bytes: 0,
+            flushed_bytes: 0,
+            compacted_dead: None,
+            looked_dead: 0,
+        }
     }
 
     /// Works until the store is dropped or has failed.
@@ -74,7 +85,7 @@ impl Keeper {
     }
 
     fn tidy(&mut self, written: u64) -> Result<(), Error> {
-        if written - self.flushed_bytes >= FLUSH_BYTES {
+        if written - self.flushed_bytes >= FLUSH_BYTES || self.has_died_enough() {
             self.flushed_bytes = written;
             self.disk.flush_all()?;
         }
@@ -88,6 +99,18 @@ impl Keeper {
         }
         self.tidy_bodies();
         Ok(())
+    }
+
+    /// Whether enough bodies that are in tables have died, of which only memory knows: a backlog that was consumed is a few bytes in the
+    /// log.
+    fn has_died_enough(&mut self) -> bool {
+        let died = self.watch.dead_bodies();
+        if std::mem::replace(&mut self.looked_dead, died) == died {
+            return false;
+        }
+        let family = self.disk.families().body;
+        let dead = Some(died - self.compacted_dead.unwrap_or(0));
+        self.disk.tables(family).is_worth_it(dead, || self.disk.is_empty(family))
     }
 
     fn tidy_bodies(&mut self) {

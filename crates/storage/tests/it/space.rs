@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use storage::{LogStore, RocksStore};
 use types::GroupId;
 
-use crate::support::{DEADLINE, append, barrier, options, records, wait};
+use crate::support::{DEADLINE, append, barrier, options, records, until, wait};
 
 const A: GroupId = GroupId(1);
 const ENTRIES: u64 = 1500;
@@ -56,6 +56,20 @@ fn one_message_that_is_never_settled_holds_nothing_but_itself() {
     barrier(&*store);
     shrinks(&store);
     assert_eq!(store.read_blob(A, 7).unwrap().unwrap().len(), 64 << 10);
+}
+
+#[test]
+fn space_comes_back_of_a_backlog_that_lay_in_tables_for_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    fill(&store, 64 << 10);
+    // Until nothing but what lives is there, and the log is short.
+    until("the backlog is in tables", || store.statistics().blob_files_bytes > 80 * MIB);
+    drop(store);
+    let store = open(folder.path());
+    store.delete_blobs(A, (1..=ENTRIES).collect());
+    barrier(&*store);
+    shrinks(&store);
 }
 
 #[test]
