@@ -9,7 +9,7 @@ use conformance::{
     adversarial, bad_input, behaviours, edges, minority, power_loss, report::Report, rust_client, sasl, stock, suites,
 };
 use xtask::{
-    cluster::{Cluster, ClusterSpec},
+    cluster::{Cluster, ClusterSpec, NODES},
     paths,
 };
 
@@ -19,6 +19,9 @@ struct Args {
     /// Binary of the broker: a cluster of three nodes is started for the tests and removed afterwards
     #[arg(long, required_unless_present = "uri")]
     broker: Option<PathBuf>,
+    /// Binary of an older broker: the last node runs it, as in the middle of an upgrade
+    #[arg(long, requires = "broker")]
+    old_binary: Option<PathBuf>,
     /// Nodes that run already, such as amqp://guest:guest@127.0.0.1:5672/%2F; one node is enough
     #[arg(long, conflicts_with = "broker", value_delimiter = ',')]
     uri: Vec<String>,
@@ -76,6 +79,9 @@ fn run(args: &Args) -> Result<()> {
     let cluster = Cluster::new(spec);
     let (uris, https) = if let Some(broker) = &args.broker {
         cluster.clean()?;
+        if let Some(old) = &args.old_binary {
+            cluster.give_binary(NODES, old)?;
+        }
         cluster.up(broker)?;
         (cluster.spec().uris(), cluster.spec().nodes().into_iter().map(|node| node.http).collect())
     } else {

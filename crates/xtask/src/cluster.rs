@@ -66,6 +66,17 @@ impl Cluster {
         self.wait_ready(&(1..=NODES).collect::<Vec<_>>())
     }
 
+    /// From its next start on, a node runs a copy of another binary than the rest.
+    ///
+    /// # Errors
+    /// When it cannot be copied.
+    pub fn give_binary(&self, number: usize, binary: &Path) -> Result<()> {
+        let node = self.spec.node(number);
+        fs::create_dir_all(&node.folder).with_context(|| format!("cannot make {}", node.folder.display()))?;
+        fs::copy(binary, node.own_binary()).with_context(|| format!("cannot copy {}", binary.display()))?;
+        Ok(())
+    }
+
     /// Starts one node and waits until it is ready.
     ///
     /// # Errors
@@ -176,7 +187,9 @@ impl Cluster {
         fs::write(node.config_file(), self.spec.config(number))?;
         let config = node.config_file();
         let args = ["server", "--config", config.to_str().context("the checkout's path is not UTF-8")?];
-        let pid = process::spawn_detached(&self.spec.binary(), &args, &node.log_file())?;
+        let own = node.own_binary();
+        let binary = if own.exists() { own } else { self.spec.binary() };
+        let pid = process::spawn_detached(&binary, &args, &node.log_file())?;
         self.record(number, Some(pid))
     }
 

@@ -115,6 +115,11 @@ impl NodeSpec {
         self.folder.join("data")
     }
 
+    /// The node's own copy of the broker, when it is another than the cluster's.
+    pub fn own_binary(&self) -> PathBuf {
+        self.folder.join("quorate")
+    }
+
     /// The broker's configuration file.
     pub fn config_file(&self) -> PathBuf {
         self.folder.join("quorate.toml")
