@@ -34,7 +34,7 @@ impl Replication {
 
 impl Inner {
     /// Transfers the group's leadership, when this node has it, to the live voter that has most of the log.
-    pub(super) async fn hand_over_group<M: Machine>(&self, group: &Group<M>) {
+    async fn hand_over_group<M: Machine>(&self, group: &Group<M>) {
         if !group.is_leader() {
             return;
         }
