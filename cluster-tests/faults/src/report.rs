@@ -8,7 +8,10 @@ use anyhow::{Context, Result};
 use comfy_table::{Table, presets::ASCII_MARKDOWN};
 use serde_json::{Value, json};
 
-use crate::stage::Outcome;
+use crate::{
+    check::gaps::{Gap, Mark},
+    stage::Outcome,
+};
 
 /// Writes `report.json` and a picture for each outcome, and returns the table.
 ///
@@ -36,12 +39,12 @@ fn found(outcome: &Outcome, invariant: &str, kind: &str) -> usize {
 
 /// The fault that was closest to its bound, or beyond it; without bounds, the longest.
 fn worst(outcome: &Outcome) -> Option<(Duration, Option<Duration>, Duration)> {
-    let part = |(_, gap, _): &&(crate::check::gaps::Mark, Duration, Duration), bound: Option<Duration>| {
-        gap.as_secs_f64() / bound.map_or(f64::MAX, |bound| bound.as_secs_f64())
+    let part = |(_, gap, _): &&(Mark, Gap, Duration), bound: Option<Duration>| {
+        gap.length().as_secs_f64() / bound.map_or(f64::MAX, |bound| bound.as_secs_f64())
     };
     let all = outcome.faults.iter();
     let worst = all.max_by(|a, b| part(a, a.0.bound).total_cmp(&part(b, b.0.bound)))?;
-    Some((worst.1, worst.0.bound, worst.2))
+    Some((worst.1.length(), worst.0.bound, worst.2))
 }
 
 fn table(outcomes: &[Outcome]) -> String {
@@ -90,10 +93,10 @@ fn verdict(outcome: &Outcome) -> String {
 
 fn document(outcome: &Outcome) -> Value {
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    let fault = |(mark, gap, stall): &(crate::check::gaps::Mark, Duration, Duration)| {
+    let fault = |(mark, gap, stall): &(Mark, Gap, Duration)| {
         json!({
             "name": mark.name, "begin_ms": mark.begin / 1_000_000, "end_ms": mark.end / 1_000_000,
-            "gap_ms": millis(*gap), "bound_ms": mark.bound.map(millis), "machine_stalls_ms": millis(*stall),
+            "gap_ms": millis(gap.length()), "bound_ms": mark.bound.map(millis), "machine_stalls_ms": millis(*stall),
         })
     };
     let finding =
@@ -107,4 +110,47 @@ fn document(outcome: &Outcome) -> Value {
         "findings": outcome.findings.iter().map(finding).collect::<Vec<_>>(),
         "history": outcome.history,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::{Counts, Finding};
+
+    fn outcome(findings: Vec<Finding>) -> Outcome {
+        let fault = |gap, bound: Option<u64>| {
+            let mark = Mark { name: "f".to_owned(), begin: 0, end: 1, bound: bound.map(Duration::from_millis) };
+            (mark, Gap { begin: 0, end: gap * 1_000_000 }, Duration::ZERO)
+        };
+        Outcome {
+            scenario: "S0",
+            title: "nothing",
+            seed: 1,
+            faults: vec![fault(400, Some(500)), fault(900, Some(2000)), fault(5000, None)],
+            counts: Counts::default(),
+            findings,
+            over: 0,
+            history: std::path::PathBuf::new(),
+        }
+    }
+
+    #[test]
+    fn the_fault_that_comes_closest_to_its_bound_is_shown() {
+        let text = table(&[outcome(Vec::new())]);
+        assert!(text.contains("400 ms") && text.contains("500 ms") && text.contains("holds"), "{text}");
+    }
+
+    #[test]
+    fn what_is_found_is_counted_and_named() {
+        let finding = |invariant, text: &str, count| Finding { invariant, count, text: text.to_owned() };
+        let findings = vec![
+            finding("I1", "lost between others that arrived: ...", 3),
+            finding("I1", "lost after the last that arrived: ...", 2),
+            finding("I5", "delivered twice without saying so: ...", 4),
+            finding("I5", "the delivery count went back: ...", 1),
+        ];
+        let outcome = outcome(findings);
+        assert_eq!((found(&outcome, "I1", "lost"), found(&outcome, "I5", "delivered twice")), (5, 4));
+        assert_eq!(verdict(&outcome), "FAILS: I1 I5");
+    }
 }

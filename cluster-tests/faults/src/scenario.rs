@@ -13,6 +13,7 @@ mod power;
 mod races;
 mod restarts;
 mod single;
+mod space;
 
 use std::time::Duration;
 
@@ -113,4 +114,5 @@ pub const ALL: &[Scenario] = &[
     races::PARTITIONS,
     mixed::MIXED,
     restarts::COLD,
+    space::SPACE,
 ];

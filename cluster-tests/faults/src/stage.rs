@@ -14,7 +14,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use crate::{
     check::{
         self, Counts, Finding,
-        gaps::{self, Mark},
+        gaps::{self, Gap, Mark},
         linear, replicas,
     },
     history::{Clock, Merged},
@@ -35,6 +35,8 @@ pub const RECOVERY_MAX: Duration = Duration::from_secs(10);
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(60);
 /// How long replicas may take to come level when all is quiet.
 const LEVEL_TIME_MAX: Duration = Duration::from_secs(20);
+/// What measuring takes: a fault begins a shell's start after its mark, and a confirm is seen when the next message is due.
+const MEASURING: Duration = Duration::from_millis(50);
 /// Between two looks at what is waited for.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -80,8 +82,8 @@ pub struct Outcome {
     pub title: &'static str,
     /// Its chance.
     pub seed: u64,
-    /// The faults, each with the longest time without confirms and how long the machine itself stood still in it.
-    pub faults: Vec<(Mark, Duration, Duration)>,
+    /// The faults, each with the longest time without confirms and how long the machine itself stood still in that time.
+    pub faults: Vec<(Mark, Gap, Duration)>,
     /// Counts of messages.
     pub counts: Counts,
     /// What must not be.
@@ -244,8 +246,8 @@ pub fn run(scenario: &'static Scenario, setting: &Setting) -> Result<Outcome> {
     let finished = stage.load.finish();
     let stalls = witness.finish()?;
     let mut outcome = judge(scenario, setting, &plan, &history, (marks, over))?;
-    for (mark, _, stall) in &mut outcome.faults {
-        *stall = stalls.between(mark.begin, mark.end.saturating_add(1_000_000_000));
+    for (_, gap, stall) in &mut outcome.faults {
+        *stall = stalls.between(gap.begin, gap.end);
     }
     outcome.findings.extend(findings);
     outcome.findings.extend(late(&outcome.faults));
@@ -332,10 +334,10 @@ fn judge(
     (marks, over): (Vec<Mark>, u64),
 ) -> Result<Outcome> {
     let verdict = check::all(plan, Merged::open(history)?)?;
-    let gaps = gaps::find(&marks, Duration::from_secs(2), over, Merged::open(history)?)?;
+    let gaps = gaps::find(&marks, plan.queues.len(), Duration::from_secs(2), over, Merged::open(history)?)?;
     let mut findings = verdict.findings;
     findings.extend(linear::check(DECLARED, Merged::open(history)?)?);
-    let faults = marks.into_iter().zip(gaps.longest).map(|(mark, (gap, _))| (mark, gap, Duration::ZERO)).collect();
+    let faults = marks.into_iter().zip(gaps).map(|(mark, gap)| (mark, gap, Duration::ZERO)).collect();
     Ok(Outcome {
         scenario: scenario.id,
         title: scenario.title,
@@ -349,10 +351,10 @@ fn judge(
 }
 
 /// I12: the machine's own stalls are allowed for.
-fn late(faults: &[(Mark, Duration, Duration)]) -> Vec<Finding> {
+fn late(faults: &[(Mark, Gap, Duration)]) -> Vec<Finding> {
     let late = faults.iter().filter_map(|(mark, gap, stall)| {
-        let bound = mark.bound?;
-        (*gap > bound + *stall).then(|| Finding {
+        let (bound, gap) = (mark.bound?, gap.length());
+        (gap > bound + MEASURING + *stall).then(|| Finding {
             invariant: "I12",
             count: 1,
             text: format!(

@@ -128,7 +128,7 @@ fn tell(outcome: &Outcome) {
     for (mark, gap, stall) in &outcome.faults {
         let bound = mark.bound.map_or_else(String::new, |bound| format!(" of {} ms", bound.as_millis()));
         let stall = if stall.is_zero() { String::new() } else { format!(", machine stalls {} ms", stall.as_millis()) };
-        println!("   {}: no confirms for {} ms{bound}{stall}", mark.name, gap.as_millis());
+        println!("   {}: no confirms for {} ms{bound}{stall}", mark.name, gap.length().as_millis());
     }
     let counts = outcome.counts;
     println!(

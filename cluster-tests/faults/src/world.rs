@@ -9,6 +9,7 @@ pub mod proxy;
 
 use std::{
     fs,
+    io::Write as _,
     net::SocketAddr,
     path::{Path, PathBuf},
     thread,
@@ -385,17 +386,17 @@ impl World {
         node::largest(&self.data_dir(number), name)
     }
 
-    /// Cuts so many bytes off the end of such a file, and puts as many zeros there.
+    /// Puts so many bytes that say nothing behind the end of such a file.
     ///
     /// # Errors
     /// When there is none, or the node runs.
-    pub fn tear(&self, number: usize, name: &str, bytes: u64) -> Result<()> {
+    pub fn tear(&self, number: usize, name: &str, bytes: usize, seed: u64) -> Result<()> {
         ensure!(!self.is_running(number), "node{number} runs");
         let path = self.file(number, name)?.with_context(|| format!("no file {name}"))?;
-        let file = fs::OpenOptions::new().write(true).open(path)?;
-        let size = file.metadata()?.len();
-        file.set_len(size.saturating_sub(bytes))?;
-        Ok(file.set_len(size)?)
+        let mut noise = vec![0; bytes];
+        StdRng::seed_from_u64(seed).fill(&mut *noise);
+        let mut file = fs::OpenOptions::new().append(true).open(path)?;
+        file.write_all(&noise).context("cannot write to a node's file")
     }
 
     /// Two nodes that do not run have each other's data.

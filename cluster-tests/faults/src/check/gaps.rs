@@ -20,52 +20,61 @@ pub struct Mark {
     pub bound: Option<Duration>,
 }
 
-/// The longest time without confirms, in and after each fault.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Gaps {
-    /// For each mark, the longest gap that lies in its time at least with one end, and the queue that had it.
-    pub longest: Vec<(Duration, u16)>,
+/// A time without confirms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gap {
+    /// When it begins, by the run's clock. Unit: nanoseconds.
+    pub begin: u64,
+    /// When it ends. Unit: nanoseconds.
+    pub end: u64,
 }
 
-/// Finds the gaps. A fault's time goes on for `after` its end, but not into the next fault, nor beyond `over`, when publishers
-/// stopped. A queue that has no confirm until then has a gap until then.
+impl Gap {
+    /// How long it is.
+    pub fn length(&self) -> Duration {
+        Duration::from_nanos(self.end.saturating_sub(self.begin))
+    }
+}
+
+/// Finds the longest gap of any queue in and after each fault. A fault's time goes on for `after` its end, but not into the next fault, nor beyond `over`, when publishers
+/// stopped. A queue that has no confirm until then has a gap until then. Only the first `queues` are looked at: those of the plan,
+/// whose publishers are on all nodes.
 ///
 /// # Errors
 /// When an event cannot be read.
 pub fn find(
     marks: &[Mark],
+    queues: usize,
     after: Duration,
     over: u64,
     events: impl Iterator<Item = anyhow::Result<Event>>,
-) -> anyhow::Result<Gaps> {
+) -> anyhow::Result<Vec<Gap>> {
     let after = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
     let windows = marks.iter().enumerate().map(|(number, mark)| {
         let next = marks.get(number + 1).map_or(over, |next| next.begin);
         (mark.begin, mark.end.saturating_add(after).min(next).min(over))
     });
     let windows = windows.collect::<Vec<_>>();
-    let mut longest = vec![(0, 0); marks.len()];
+    let mut longest = vec![Gap::default(); marks.len()];
     let mut last: BTreeMap<u16, u64> = BTreeMap::new();
-    let mut gap = |queue: u16, from: u64, to: u64| {
+    let mut gap = |from: u64, to: u64| {
         for ((begin, end), longest) in windows.iter().zip(&mut longest) {
             // What was before the fault is not its fault.
-            let lasted = to.saturating_sub(from.max(*begin));
-            if from < *end && to > *begin && lasted > longest.0 {
-                *longest = (lasted, queue);
+            let gap = Gap { begin: from.max(*begin), end: to };
+            if from < *end && to > *begin && gap.length() > longest.length() {
+                *longest = gap;
             }
         }
     };
     for event in events {
         let event = event?;
         let (Op::Publish, Phase::Ok, Some(queue)) = (event.op, event.phase, event.queue) else { continue };
-        if event.t <= over {
-            gap(queue, last.insert(queue, event.t).unwrap_or(event.t), event.t);
+        if event.t <= over && usize::from(queue) < queues {
+            gap(last.insert(queue, event.t).unwrap_or(event.t), event.t);
         }
     }
-    for (queue, from) in last {
-        gap(queue, from, over);
-    }
-    Ok(Gaps { longest: longest.into_iter().map(|(nanos, queue)| (Duration::from_nanos(nanos), queue)).collect() })
+    last.into_values().for_each(|from| gap(from, over));
+    Ok(longest)
 }
 
 #[cfg(test)]
@@ -78,8 +87,8 @@ mod tests {
 
     fn longest(marks: &[Mark], over: u64, confirms: &[u64]) -> Vec<u64> {
         let events = confirms.iter().map(|at| Ok(Event { t: *at, ..confirmed(*at) }));
-        let gaps = find(marks, Duration::from_nanos(10), over, events).unwrap();
-        gaps.longest.iter().map(|(gap, _)| u64::try_from(gap.as_nanos()).unwrap()).collect()
+        let gaps = find(marks, 1, Duration::from_nanos(10), over, events).unwrap();
+        gaps.iter().map(|gap| gap.end - gap.begin).collect()
     }
 
     #[test]

@@ -132,7 +132,15 @@ fn go_on(
                 found.push(way);
             }
         }
-        next.extend(found.into_iter().filter(|way| reached.insert(way.clone())));
+        for way in found {
+            // A detour by calls of unknown outcome explains nothing that the direct way does not.
+            let is_better =
+                |other: &Way| other.state == way.state && other.done == way.done && is_at_most(&other.used, &way.used);
+            if !reached.iter().any(is_better) {
+                reached.insert(way.clone());
+                next.push(way);
+            }
+        }
         if reached.len() > WAYS_MAX {
             return Err(format!("more than {WAYS_MAX} ways to explain it"));
         }

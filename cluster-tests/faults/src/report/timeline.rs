@@ -45,7 +45,7 @@ pub(super) fn draw(outcome: &Outcome) -> Result<String> {
             "<rect x=\"{left}\" y=\"{TOP}\" width=\"{width}\" height=\"{height}\" fill=\"#fbd5d5\"><title>{}: gap {} \
              ms</title></rect>",
             escaped(&mark.name),
-            gap.as_millis()
+            gap.length().as_millis()
         )?;
         // Names of neighbours stand one above the other.
         let line = 12 + 12 * (number % 2);

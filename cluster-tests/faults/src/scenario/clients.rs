@@ -9,7 +9,7 @@ use super::{Scenario, bounds};
 use crate::{amqp::Client, host::Need, stage::Stage};
 
 pub(super) const CLIENTS: Scenario =
-    Scenario::new("S23", "clients that fall silent, do not read, or die", Need::Processes, clients).quick();
+    Scenario::new("S23", "clients that fall silent, do not read, or die", Need::Processes, clients);
 
 /// Consumers of a kind, in all.
 const CONSUMERS: usize = 6;

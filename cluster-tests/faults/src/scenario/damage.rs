@@ -3,13 +3,14 @@
 use std::{fs, time::Duration};
 
 use anyhow::{Context, Result};
+use rand::Rng;
 
 use super::Scenario;
 use crate::{host::Need, stage::Stage};
 
 pub(super) const FLIPPED: Scenario =
     Scenario::new("S18", "bits of a node's files are flipped", Need::Processes, flipped).quick();
-pub(super) const TORN: Scenario = Scenario::new("S19", "the end of a node's log is torn", Need::Processes, torn);
+pub(super) const TORN: Scenario = Scenario::new("S19", "a node's log ends with a torn write", Need::Processes, torn);
 pub(super) const WIPED: Scenario =
     Scenario::new("S20", "a node comes back with an empty disk, or with another's", Need::Processes, wiped);
 
@@ -26,10 +27,10 @@ fn flipped(stage: &mut Stage) -> Result<()> {
         stage.fault(format!("{kind} of node{node} is damaged"), None, |stage| {
             stage.world.kill(&[node])?;
             stage.world.save(node)?;
-            let seed = stage.random_ms(0, u64::MAX - 1);
+            let seed = stage.rng.random();
             if kind == "CURRENT" {
                 fs::remove_file(stage.world.file(node, kind)?.context("no CURRENT")?)?;
-            } else if stage.world.corrupt(node, kind, u64::try_from(seed.as_millis()).unwrap_or(0)).is_err() {
+            } else if stage.world.corrupt(node, kind, seed).is_err() {
                 // So early in a run there may be no such file.
                 return stage.world.restart(&[node]);
             }
@@ -52,20 +53,18 @@ fn come_back(stage: &mut Stage, node: usize) -> Result<()> {
     stage.world.restart(&[node])
 }
 
-/// As a crash leaves it that comes in the middle of a write: part of the last block is missing, or zero.
+/// As a crash leaves it that comes in the middle of a write: behind what was synced is part of something else.
 fn torn(stage: &mut Stage) -> Result<()> {
     for bytes in [1, 512, 4096].into_iter().cycle() {
         if !stage.goes_on() {
             break;
         }
-        let leader = stage.leader()?;
-        // Not a leader: what it had confirmed, and lost by more than a crash can take, nobody else need have.
-        let node = stage.world.others(&[leader])[0];
-        stage.fault(format!("{bytes} bytes are torn off node{node}'s log"), None, |stage| {
+        let node = stage.any_node();
+        stage.fault(format!("{bytes} torn bytes are behind node{node}'s log"), None, |stage| {
             stage.world.kill(&[node])?;
-            stage.world.save(node)?;
-            stage.world.tear(node, ".log", bytes)?;
-            come_back(stage, node)
+            let seed = stage.rng.random();
+            stage.world.tear(node, ".log", bytes, seed)?;
+            stage.world.restart(&[node])
         })?;
     }
     Ok(())

@@ -17,8 +17,7 @@ pub(super) const DUMB: Scenario =
     Scenario::new("S4-dumb", "a leader that no other node hears", Need::Network, dumb_leader);
 pub(super) const CLIENTS: Scenario =
     Scenario::new("S4-clients", "clients lose a node that the others see", Need::Network, clients_only);
-pub(super) const FLAPPING: Scenario =
-    Scenario::new("S5", "a partition that comes and goes", Need::Network, flapping).quick();
+pub(super) const FLAPPING: Scenario = Scenario::new("S5", "a partition that comes and goes", Need::Network, flapping);
 pub(super) const LOSS: Scenario = Scenario::new("S6-loss", "links that lose packets", Need::Network, loss).quick();
 pub(super) const DELAY: Scenario =
     Scenario { detours: true, ..Scenario::new("S6-delay", "links that take their time", Need::Network, delay) };
@@ -84,7 +83,7 @@ fn flapping(stage: &mut Stage) -> Result<()> {
 fn loss(stage: &mut Stage) -> Result<()> {
     while stage.goes_on() {
         // What TCP makes of every tenth packet's loss is slow; of every third, hardly anything. Then only safety counts.
-        for (percent, bound) in [(1, Some(bounds::SILENCE)), (10, Some(bounds::STALL)), (30, None)] {
+        for (percent, bound) in [(10, Some(bounds::STALL)), (1, Some(bounds::SILENCE)), (30, None)] {
             stage.fault(format!("{percent} % of packets are lost"), bound, |stage| {
                 for (from, to) in pairs(&stage.world.all()) {
                     stage.world.break_link(from, to, Fate::Lossy(percent))?;

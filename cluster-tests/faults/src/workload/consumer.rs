@@ -123,8 +123,7 @@ pub(super) fn id_of(body: &[u8]) -> Id {
     let text = std::str::from_utf8(body).unwrap_or_default();
     let mut words = text.split(' ');
     let mut number = || words.next()?.parse::<u64>().ok();
-    let read = || Some(Id(u32::try_from(number()?).ok()?, u32::try_from(number()?).ok()?, number()?));
-    let mut read = read;
+    let mut read = || Some(Id(u32::try_from(number()?).ok()?, u32::try_from(number()?).ok()?, number()?));
     read().unwrap_or(Id(0, 0, 0))
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    io::Write as _,
     path::{Path, PathBuf},
     process::Command,
     thread,
@@ -18,6 +19,9 @@ import fcntl, os, struct, sys
 for folder in [os.open(path, os.O_RDONLY) for path in sys.argv[1:]]:
     fcntl.ioctl(folder, 0x8004587D, struct.pack('I', 2))
 ";
+
+/// What a filler leaves for the file system's own needs before it writes to the end. Unit: MiB.
+const FILL_SLACK_MIB: u64 = 8;
 
 /// How long the last user of a file system may take to let go of it.
 const UNMOUNT_TIME_MAX: Duration = Duration::from_secs(10);
@@ -99,15 +103,24 @@ impl Disk {
         Ok(freeze)
     }
 
-    /// Takes space until only so many MiB are left.
+    /// Takes space until only so many MiB are left; with zero, until nothing can be written any more.
     ///
     /// # Errors
     /// When the space cannot be taken.
     pub fn fill(&self, left_mib: u64) -> Result<()> {
         let filler = self.filler();
         fs::remove_file(&filler).ok();
-        let take = self.available_bytes()?.saturating_sub(left_mib * 1024 * 1024);
-        shell::quiet(Command::new("fallocate").args(["-l", &take.to_string()]).arg(&filler))
+        // A file needs a little more than its bytes; and others write meanwhile.
+        let left = left_mib.max(FILL_SLACK_MIB) * 1024 * 1024;
+        let take = self.available_bytes()?.saturating_sub(left);
+        shell::quiet(Command::new("fallocate").args(["-l", &take.to_string()]).arg(&filler))?;
+        if left_mib == 0 {
+            let mut file = File::options().append(true).open(&filler)?;
+            for size in [1024 * 1024, 4096, 1] {
+                while file.write_all(&vec![0; size]).is_ok() {}
+            }
+        }
+        Ok(())
     }
 
     /// Gives the space back.

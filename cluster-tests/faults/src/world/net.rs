@@ -54,6 +54,11 @@ fn namespace(node: usize) -> String {
     format!("{NAMESPACE}{node}")
 }
 
+/// The host's end of a node's link.
+fn link(node: usize) -> String {
+    format!("qfaults-v{node}")
+}
+
 /// What runs a program in a node's network: put its path and arguments behind.
 pub(super) fn enter(node: usize) -> Vec<String> {
     vec!["nsenter".to_owned(), format!("--net=/run/netns/{}", namespace(node))]
@@ -69,7 +74,7 @@ pub(super) fn create(nodes: usize) -> Result<()> {
 }
 
 fn create_node(node: usize) -> Result<()> {
-    let (name, link) = (namespace(node), format!("qfaults-v{node}"));
+    let (name, link) = (namespace(node), link(node));
     ip(&["netns", "add", &name])?;
     ip(&["link", "add", &link, "type", "veth", "peer", "name", "eth0", "netns", &name])?;
     ip(&["link", "set", &link, "master", BRIDGE, "up"])?;
@@ -128,11 +133,16 @@ fn rules(node: usize, faults: &Faults, detours: &[(usize, u16)]) -> String {
 /// Ends what runs in the namespaces of an earlier run, and removes them.
 pub(super) fn sweep() {
     for node in 1..=NODES_MAX {
-        let name = namespace(node);
+        let (name, link) = (namespace(node), link(node));
+        // A namespace goes some time after it is deleted, and what is in it with it; a link goes at once.
+        if std::path::Path::new("/sys/class/net").join(&link).exists() {
+            ip(&["link", "delete", &link]).ok();
+        }
         if !std::path::Path::new("/run/netns").join(&name).exists() {
             continue;
         }
-        let pids = shell::capture(Command::new("ip").args(["netns", "pids", &name])).unwrap_or_default();
+        let pids = Command::new("ip").args(["netns", "pids", &name]).output();
+        let pids = pids.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
         for pid in pids.split_ascii_whitespace().filter_map(|pid| pid.parse::<u32>().ok()) {
             process::signal(pid, "KILL").ok();
             process::wait_until_gone(pid, "", std::time::Duration::from_secs(10)).ok();

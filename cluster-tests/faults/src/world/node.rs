@@ -1,10 +1,12 @@
 //! One node: its files, its process.
 
 use std::{
-    fs,
+    fs::{self, File},
     net::SocketAddr,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -27,7 +29,8 @@ pub(super) struct Node {
     pub http: String,
     pub peer: String,
     pub disk: Option<Disk>,
-    pid: Option<u32>,
+    /// Looked at by those who only ask, too, which reaps it.
+    process: Mutex<Option<Child>>,
 }
 
 impl Node {
@@ -47,7 +50,7 @@ impl Node {
             http,
             peer,
             disk: None,
-            pid: None,
+            process: Mutex::new(None),
         }
     }
 
@@ -85,24 +88,24 @@ impl Node {
 
     pub(super) fn start(&mut self) -> Result<()> {
         ensure!(self.pid().is_none(), "node{} runs already", self.number);
+        let log = File::options().create(true).append(true).open(self.log_file())?;
         let mut line = if self.has_network { net::enter(self.number) } else { Vec::new() };
         line.push(self.binary.to_str().context("the broker's path is not UTF-8")?.to_owned());
-        line.extend(["server".to_owned(), "--config".to_owned(), self.marker()]);
         let (program, args) = line.split_first().context("a program")?;
-        let program = shell::which(program).unwrap_or_else(|| program.into());
-        let args = args.iter().map(String::as_str).collect::<Vec<_>>();
-        self.pid = Some(process::spawn_detached(&program, &args, &self.log_file())?);
+        let mut command = Command::new(program);
+        command.args(args).args(["server", "--config"]).arg(self.config_file());
+        // A group of its own: Ctrl-C is for this program, which ends the nodes.
+        command.stdin(Stdio::null()).stderr(log.try_clone()?).stdout(log).process_group(0);
+        let child = command.spawn().with_context(|| format!("cannot start node{}", self.number))?;
+        *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);
         Ok(())
-    }
-
-    /// A node's configuration file stands in its command line and in no other.
-    fn marker(&self) -> String {
-        self.config_file().to_string_lossy().into_owned()
     }
 
     /// The process, while it is there.
     pub(super) fn pid(&self) -> Option<u32> {
-        self.pid.filter(|pid| process::is_alive(*pid, &self.marker()))
+        let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        let child = process.as_mut()?;
+        matches!(child.try_wait(), Ok(None)).then(|| child.id())
     }
 
     pub(super) fn log_tail(&self) -> String {
