@@ -15,7 +15,10 @@ const SECURE_OK: (u16, u16) = (10, 21);
 /// The capability of a client that can be told that its login is refused.
 const TOLD: &[&str] = &["authentication_failure_close"];
 
-const CASES: [(&str, fn(&str) -> Result<()>); 6] = [
+/// One case, against the node at an address.
+type Case = fn(&str) -> Result<()>;
+
+const CASES: [(&str, Case); 6] = [
     ("a challenge that is answered with the password logs in", accepted),
     ("a challenge that is answered with another password is refused with 403", wrong_password),
     ("a challenge of a user that is not there is answered like any other, and refused with 403", unknown_user),

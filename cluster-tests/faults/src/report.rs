@@ -118,7 +118,7 @@ mod tests {
     use crate::check::{Counts, Finding};
 
     fn outcome(findings: Vec<Finding>) -> Outcome {
-        let fault = |gap, bound: Option<u64>| {
+        let fault = |gap: u64, bound: Option<u64>| {
             let mark = Mark { name: "f".to_owned(), begin: 0, end: 1, bound: bound.map(Duration::from_millis) };
             (mark, Gap { begin: 0, end: gap * 1_000_000 }, Duration::ZERO)
         };

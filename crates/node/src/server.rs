@@ -123,8 +123,7 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
         () = stop_signal(&root) => return Ok(exit_code(&root)),
     }
     serve(&config, &broker, &replication, &is_serving, &root).await?;
-    flush(&store).await;
-    root.request("stopped");
+    stop(&store, &root).await;
     Ok(exit_code(&root))
 }
 
@@ -302,11 +301,12 @@ async fn stop_signal(root: &Shutdown) {
     }
 }
 
-/// Waits until what was queued for the disk is there.
-async fn flush(store: &Arc<RocksStore>) {
+/// Waits until what was queued for the disk is there, then ends all that is left.
+async fn stop(store: &Arc<RocksStore>, root: &Shutdown) {
     let (sender, done) = tokio::sync::oneshot::channel();
     store.barrier(Box::new(move |result| drop(sender.send(result))));
     if tokio::time::timeout(FLUSH, done).await.is_err() {
         tracing::warn!("the disk did not take everything in time");
     }
+    root.request("stopped");
 }

@@ -2,7 +2,7 @@
 //!
 //! From the first follows the time that leaders stamp entries with ([`Health::time`]): this node's clock, but never far from those of
 //! the others. Machines never let time run backwards, so one leader whose clock is an hour ahead would stop time for an hour after it
-//! has gone, and end early whatever waits (ADR 0033). Only differences within this process are taken between two readings of the
+//! has gone, and end early whatever waits (ADR 0030). Only differences within this process are taken between two readings of the
 //! monotonic clock; Raft's timers know no other.
 
 use std::{

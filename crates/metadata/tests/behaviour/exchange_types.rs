@@ -3,7 +3,7 @@
 use metadata::{Bind, Change, Command, DeclareExchange, ExchangeKind, Refusal};
 use types::{FieldValue, GroupId};
 
-use crate::world::{VHOST, World, bind, exchange, queue, s, table, text, to_exchange, to_queue, unbind_of};
+use crate::world::{VHOST, World, bind, exchange, queue, s, table, text, to_exchange, to_queue};
 
 fn with(kind: &'static str, fields: &[(&'static str, FieldValue)]) -> DeclareExchange {
     DeclareExchange { arguments: table(fields), ..exchange("x", kind) }
@@ -112,7 +112,7 @@ fn a_history_has_a_positive_length() {
 fn a_history_is_kept_in_a_queue_that_nobody_can_name_and_goes_with_its_exchange() {
     let mut world = World::new();
     let auto_delete = DeclareExchange { auto_delete: true, ..with("x-recent-history", &[]) };
-    world.declare_exchange(auto_delete.clone());
+    world.declare_exchange(auto_delete);
     let history = world.machine.history(b"/", b"x").expect("it has one");
     let (id, group) = (history.id, history.group);
     assert_eq!(group, GroupId(3));
@@ -123,7 +123,7 @@ fn a_history_is_kept_in_a_queue_that_nobody_can_name_and_goes_with_its_exchange(
 
     world.declare(queue("q"));
     world.bind(bind("x", to_queue("q"), ""));
-    world.unbind(&unbind_of(&bind("x", to_queue("q"), "")));
+    world.unbind(&bind("x", to_queue("q"), ""));
     assert!(!world.has_exchange("x") && world.machine.queue_by_id(id).is_none());
     assert!(world.machine.queues_in_group(group).all(|queue| queue.id != id));
 
