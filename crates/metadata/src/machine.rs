@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use types::{FieldTable, GroupId, QueueId, ShortStr, Timestamp};
 
 use crate::{
-    AppliedPolicies, Command, ConnectionId, Event, Exchange, Permissions, Queue, Refusal, Reply, TopicPermissions,
-    User, Vhost,
+    AppliedPolicies, Command, ConnectionId, Event, Exchange, Home, Permissions, Queue, Refusal, Reply,
+    TopicPermissions, User, Vhost,
     binding::{BindingKey, ReverseKey},
     commands,
     policy::Policies,
@@ -44,6 +44,8 @@ pub struct Machine {
     queues: BTreeMap<QueueId, Queue>,
     /// Index of `queues`.
     by_group: BTreeMap<GroupId, BTreeSet<QueueId>>,
+    /// How many of `queues` live in the memory of each incarnation of a node.
+    local_homes: BTreeMap<Home, usize>,
     /// Index of the exclusive ones of `queues`.
     by_owner: BTreeSet<(ConnectionId, QueueId)>,
 }

@@ -7,7 +7,7 @@ use openraft::async_runtime::WatchReceiver;
 use queue::{Chunk, Command, Producer};
 use telemetry::Shutdown;
 use tokio::time::Instant;
-use types::{Blob, GroupId, NodeId, SessionId};
+use types::{Blob, NodeId, SessionId};
 
 use crate::{
     api::Sessions,
@@ -263,11 +263,9 @@ impl Supervisor<MetaMachine> {
 
     /// What lived in the memory of nodes that are gone, or that started anew, goes from metadata.
     async fn forget_memory(&self) {
-        let homes: BTreeSet<metadata::Home> = {
-            let meta = self.meta.read();
-            let local = self.meta.members().flat_map(|node| meta.queues_in_group(GroupId::local(node)));
-            local.map(|queue| queue.home).collect()
-        };
+        let members: BTreeSet<NodeId> = self.meta.members().collect();
+        let homes: Vec<metadata::Home> =
+            self.meta.read().local_homes().filter(|home| members.contains(&home.node)).collect();
         for home in homes {
             let last = if home.node == self.node {
                 (home.boot < self.boot).then(|| self.boot.saturating_sub(1))

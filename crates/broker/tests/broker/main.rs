@@ -5,6 +5,7 @@
 mod access;
 mod ahead;
 mod alarms;
+mod at_once;
 mod client;
 mod confirms;
 mod consume;

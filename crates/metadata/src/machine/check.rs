@@ -1,6 +1,6 @@
 //! What is always true of the machine.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use types::GroupId;
 
@@ -69,6 +69,11 @@ impl Machine {
             hold(ids.iter().all(in_group), "a queue is indexed under another group")?;
         }
         hold(by_group == self.queues.len(), "a queue is not indexed by its group")?;
+        let mut homes: BTreeMap<_, usize> = BTreeMap::new();
+        for queue in self.queues.values().filter(|queue| queue.is_local()) {
+            *homes.entry(queue.home).or_default() += 1;
+        }
+        hold(homes == self.local_homes, "queues in memory are counted wrong")?;
         let owned: BTreeSet<_> = self.queues.values().filter_map(|queue| Some((queue.owner?, queue.id))).collect();
         hold(owned == self.by_owner, "the index of exclusive queues is wrong")
     }

@@ -7,7 +7,7 @@ use types::{FieldTable, GroupId, QueueId, ShortStr};
 
 use super::{Machine, Room};
 use crate::{
-    BindingRef, ConnectionId, Destination, Exchange, Permissions, Queue, Refusal, Resource, User, Vhost,
+    BindingRef, ConnectionId, Destination, Exchange, Home, Permissions, Queue, Refusal, Resource, User, Vhost,
     binding::{BindingKey, ReverseKey},
 };
 
@@ -138,6 +138,11 @@ impl Machine {
     pub fn queues_in_group_after(&self, group: GroupId, queue: Option<QueueId>) -> impl Iterator<Item = QueueId> {
         let from = queue.map_or(Bound::Unbounded, Bound::Excluded);
         self.by_group.get(&group).into_iter().flat_map(move |ids| ids.range((from, Bound::Unbounded)).copied())
+    }
+
+    /// The incarnations of nodes in whose memory there are queues.
+    pub fn local_homes(&self) -> impl Iterator<Item = Home> {
+        self.local_homes.keys().copied()
     }
 
     /// How many queues have their messages in that group.

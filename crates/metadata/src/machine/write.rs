@@ -1,12 +1,12 @@
 //! The few changes that commands are made of. Each keeps the indexes in step and tells of itself by events.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, btree_map::Entry};
 
 use types::{GroupId, QueueId, ShortStr};
 
 use super::{Machine, Room};
 use crate::{
-    Binding, Destination, Event, Exchange, Permissions, Queue, User, Vhost,
+    Binding, Destination, Event, Exchange, Home, Permissions, Queue, User, Vhost,
     binding::{BindingKey, BindingRef},
     canonical, compact,
 };
@@ -149,6 +149,9 @@ impl Machine {
         room.apply_policies_to_queue(&queue);
         room.queues.insert(queue.name.clone(), queue.id);
         self.by_group.entry(queue.group).or_default().insert(queue.id);
+        if queue.is_local() {
+            *self.local_homes.entry(queue.home).or_default() += 1;
+        }
         if let Some(owner) = queue.owner {
             self.by_owner.insert((owner, queue.id));
         }
@@ -215,6 +218,15 @@ impl Machine {
         self.vhosts.get(vhost).is_some_and(|room| room.bindings.contains_key(key))
     }
 
+    fn leave_home(&mut self, home: Home) {
+        if let Entry::Occupied(mut count) = self.local_homes.entry(home) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
+
     /// Removes a queue without bindings.
     fn take_queue(&mut self, id: QueueId, events: &mut Vec<Event>) -> Option<Queue> {
         let queue = self.queues.remove(&id)?;
@@ -225,6 +237,9 @@ impl Machine {
         self.leave_group(id, queue.group);
         if let Some(owner) = queue.owner {
             self.by_owner.remove(&(owner, id));
+        }
+        if queue.is_local() {
+            self.leave_home(queue.home);
         }
         events.push(Event::QueueDeleted {
             vhost: queue.vhost.clone(),

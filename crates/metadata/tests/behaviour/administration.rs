@@ -42,6 +42,24 @@ fn a_vhost_that_is_full_takes_no_more_queues_but_redeclares() {
     assert_eq!(done(world.apply(vhost_limit(VhostLimit::MaxQueues, None))), Change::Unchanged);
 }
 
+#[test]
+fn the_nearest_limit_says_how_much_room_there_is() {
+    let mut world = World::new();
+    assert_eq!(world.machine.queue_room(b"/"), usize::MAX);
+    world.declare(queue("a"));
+    world.apply(vhost_limit(VhostLimit::MaxQueues, Some(5)));
+    assert_eq!(world.machine.queue_room(b"/"), 4);
+    world.apply(global("cluster_queue_limit", "3"));
+    assert_eq!(world.machine.queue_room(b"/"), 2);
+    world.apply(vhost_limit(VhostLimit::MaxQueues, Some(0)));
+    assert_eq!(world.machine.queue_room(b"/"), 0, "it is more than full");
+    assert_eq!(world.machine.exchange_room(), usize::MAX);
+    world.apply(global("cluster_exchange_limit", "1000"));
+    let before = world.machine.exchange_room();
+    world.declare_exchange(exchange("x", "direct"));
+    assert_eq!(world.machine.exchange_room(), before - 1);
+}
+
 fn text_value() -> types::FieldValue {
     text("many")
 }

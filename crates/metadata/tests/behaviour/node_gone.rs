@@ -18,7 +18,9 @@ fn what_lived_in_its_memory_goes_and_the_rest_stays() {
     let b = world.declare(DeclareQueue { exclusive: true, ..queue("b") });
     world.declare(queue("durable"));
     world.declare(DeclareQueue { home: HEIR, ..transient("elsewhere", 0) });
+    assert!(world.machine.local_homes().eq([Home { node: NODE, boot: 10 }, HEIR]));
     assert_eq!(world.node_gone(10, None), [a, b]);
+    assert!(world.machine.local_homes().eq([HEIR]));
     assert!(world.has_queue("durable") && world.has_queue("elsewhere"));
     assert_eq!(world.machine.queue_count_in_group(GroupId::local(NODE)), 0);
     assert_eq!(world.node_gone(10, None), []);
