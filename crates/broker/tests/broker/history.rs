@@ -154,5 +154,5 @@ async fn a_binding_without_its_history_is_not_answered_with_success() {
     bind_and_hold(&mut client, &fake).await;
     fake.fail_held();
     let text = "metadata could not be changed: no majority of the cluster answered in time";
-    client.expect_channel_error(ReplyCode::InternalError, text).await;
+    client.expect_connection_error(ReplyCode::InternalError, text).await;
 }

@@ -139,8 +139,14 @@ proptest! {
     #[test]
     fn indexes_agree_with_a_search(commands in commands(60)) {
         let machine = replay(&commands);
+        let histories = machine.vhosts().flat_map(|vhost| {
+            let exchanges = machine.exchanges(vhost.name.as_bytes());
+            exchanges.filter_map(|exchange| machine.history(vhost.name.as_bytes(), exchange.name.as_bytes()))
+        });
+        let histories: Vec<_> = histories.collect();
         for group in [GroupId(1), GroupId(2), GroupId::local(NodeId(1)), GroupId::local(NodeId(2))] {
-            let found: BTreeSet<_> = machine.queues().filter(|queue| queue.group == group).map(|queue| queue.id).collect();
+            let all = machine.queues().chain(histories.iter().copied());
+            let found: BTreeSet<_> = all.filter(|queue| queue.group == group).map(|queue| queue.id).collect();
             prop_assert!(machine.queues_in_group(group).map(|queue| queue.id).eq(found.iter().copied()));
             prop_assert_eq!(machine.queue_count_in_group(group), found.len());
         }
