@@ -45,7 +45,8 @@ class Publisher(threading.Thread):
         self.confirmed, self.told, self.error = 0, [], None
         self.stopped = threading.Event()
         self.channel = t.channel(OTHER_NODE, confirms=True, **parameters)
-        connection = self.channel.connection
+        # The blocking connection keeps such news until somebody asks, which nobody does who waits for a confirm.
+        connection = self.channel.connection._impl
         connection.add_on_connection_blocked_callback(lambda _, frame: self.told.append(frame.method.reason))
         connection.add_on_connection_unblocked_callback(lambda *_: self.told.append("unblocked"))
 
