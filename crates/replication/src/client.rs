@@ -155,10 +155,12 @@ impl GroupClient {
         if inner.leader.is_some_and(|(_, known)| known > term) {
             return;
         }
-        inner.leader = Some((node, term));
+        // One that cannot reach a majority says so again and again, in the same term.
+        if inner.leader.replace((node, term)) != Some((node, term)) {
+            inner.is_given_up = false;
+            inner.silent_ticks = inner.silent_ticks.min(TICKS_MAX - TICKS_OF_GRACE);
+        }
         inner.gap_resent = 0;
-        inner.is_given_up = false;
-        inner.silent_ticks = inner.silent_ticks.min(TICKS_MAX - TICKS_OF_GRACE);
         if inner.in_flight.is_empty() && inner.next_seq > 1 {
             // Idle consumers hear nothing when the group has given this node up meanwhile: an empty chunk asks.
             self.enqueue(&mut inner, SessionId { node: self.node, serial: 0 }, 0, Vec::new(), Blob::default());

@@ -337,6 +337,24 @@ fn a_group_that_answers_now_and_then_is_waited_for() {
 }
 
 #[test]
+fn a_leader_that_only_says_that_it_leads_is_not_waited_for() {
+    let bench = Bench::led_by(2);
+    bench.publish(1);
+    for _ in 0..=TICKS_MAX {
+        bench.client.leader(NodeId(2), 1);
+        bench.ticks(1);
+    }
+    assert_eq!(bench.told(), [unavailable(1)]);
+    bench.client.leader(NodeId(2), 1);
+    bench.publish(2);
+    assert_eq!(bench.told(), [unavailable(2)], "it has still answered nothing");
+    bench.answer(1, done());
+    bench.sent();
+    bench.publish(3);
+    assert_eq!((bench.told(), bench.sent()), (vec![], vec![(2, 2)]));
+}
+
+#[test]
 fn idle_time_does_not_count() {
     let bench = Bench::led_by(2);
     bench.submit(1..=1);
