@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use broker::Broker;
-use metadata::{Bootstrap, Command, HashAlgorithm, PasswordHash};
+use metadata::{Bootstrap, Command, HashAlgorithm, PasswordHash, VhostDefaults};
 use replication::{
     Checkpoints, Clock, Config, Counts, Environment, Founder, Groups, Joined, Metadata, MetadataObserver, Replication,
     Sessions, Timers,
@@ -125,7 +125,10 @@ async fn bootstrap(replication: Replication) {
         let salted = auth::hash_password(auth::Algorithm::Sha256, b"guest");
         let password = PasswordHash { algorithm: HashAlgorithm::Sha256, salted };
         let (vhost, user) = (ShortStr::from_static("/"), ShortStr::from_static("guest"));
-        replication.propose(Command::Bootstrap(Bootstrap { vhost, user, password })).await.ok();
+        replication
+            .propose(Command::Bootstrap(Bootstrap { vhost, user, password, defaults: VhostDefaults::default() }))
+            .await
+            .ok();
         tokio::time::sleep(RETRY).await;
     }
 }
