@@ -26,13 +26,6 @@ pub struct FaultsArgs {
     quick: bool,
 }
 
-impl FaultsArgs {
-    /// What every change must pass: a few minutes, always with the same chance.
-    pub(crate) fn quick() -> Self {
-        FaultsArgs { scenario: None, seed: 1, seconds: 6, list: false, quick: true }
-    }
-}
-
 /// Builds, and runs the scenarios.
 ///
 /// # Errors
