@@ -9,8 +9,10 @@ use std::{
 };
 
 use crate::invariants::{
-    acked_never_returns, confirmed_is_kept, declared_is_there, fifo::Fifo, no_phantom, one_holder,
-    redelivery_is_flagged,
+    acked_never_returns, confirmed_is_kept,
+    declared_is_there::{self, Told},
+    fifo::Fifo,
+    no_phantom, one_holder, redelivery_is_flagged,
 };
 
 /// A queue as clients know it; another one when it is declared anew after a delete.
@@ -85,8 +87,8 @@ pub(crate) struct Message {
 #[derive(Debug, Default)]
 pub(crate) struct Oracle {
     pub(crate) messages: BTreeMap<MessageId, Message>,
-    /// Queues of which `queue.declare-ok` has come, and of which nobody has asked to be deleted.
-    declared: BTreeSet<QueueKey>,
+    /// What was said of queues that come and go.
+    told: BTreeMap<String, Told>,
     /// Queues of which `queue.delete` was sent: they may be there or not.
     deleting: BTreeSet<QueueKey>,
     /// Queues of which `queue.delete-ok` has come.
@@ -182,25 +184,31 @@ impl Oracle {
         }
     }
 
+    /// `queue.declare` is sent.
+    pub(crate) fn declaring(&mut self, queue: &QueueKey) {
+        self.told.insert(queue.name.clone(), Told::Nothing);
+    }
+
     /// `queue.declare-ok` has come.
-    pub(crate) fn declared(&mut self, queue: QueueKey) {
-        self.declared.insert(queue);
+    pub(crate) fn declared(&mut self, queue: &QueueKey) {
+        self.told.insert(queue.name.clone(), Told::There);
     }
 
     /// `queue.delete` is sent.
-    pub(crate) fn deleting(&mut self, queue: QueueKey) {
-        self.declared.remove(&queue);
-        self.deleting.insert(queue);
+    pub(crate) fn deleting(&mut self, queue: &QueueKey) {
+        self.told.insert(queue.name.clone(), Told::Nothing);
+        self.deleting.insert(queue.clone());
     }
 
     /// `queue.delete-ok` has come.
-    pub(crate) fn deleted(&mut self, queue: QueueKey) {
-        self.deleted.insert(queue);
+    pub(crate) fn deleted(&mut self, queue: &QueueKey) {
+        self.told.insert(queue.name.clone(), Told::Gone);
+        self.deleted.insert(queue.clone());
     }
 
     /// A node's metadata when all is quiet: `has` tells whether it knows the queue of that name.
     pub(crate) fn known_queues(&self, has: impl Fn(&str) -> bool) -> Vec<String> {
-        declared_is_there::check(&self.declared, &self.deleted, has)
+        declared_is_there::check(&self.told, has)
     }
 
     /// Everything is drained: what was confirmed must have been taken.

@@ -41,9 +41,10 @@ async fn declare(agent: &mut Agent, client: &mut Client, me: ConsumerId) -> Resu
             break;
         }
         let key = QueueKey { name: name.clone(), generation };
+        agent.world.oracle.lock().declaring(&key);
         let declared = client.declare(&name, FieldTable::default()).await?;
         agent.event(format_args!("declared {name}/{generation}"));
-        agent.world.oracle.lock().declared(key.clone());
+        agent.world.oracle.lock().declared(&key);
         if declared.message_count > 0 {
             agent.world.violation(format!("{name} has {} messages after it was deleted", declared.message_count));
         }
@@ -58,10 +59,10 @@ async fn declare(agent: &mut Agent, client: &mut Client, me: ConsumerId) -> Resu
         }
         get_first(agent, client, me, &key).await?;
         let delete = queue::Delete { queue: short(&name), ..queue::Delete::default() };
-        agent.world.oracle.lock().deleting(key.clone());
+        agent.world.oracle.lock().deleting(&key);
         client.call(delete, |method| matches!(method, Method::QueueDeleteOk(_))).await?;
         agent.event(format_args!("deleted {name}/{generation}"));
-        agent.world.oracle.lock().deleted(key);
+        agent.world.oracle.lock().deleted(&key);
         tokio::time::sleep(Duration::from_millis(agent.random.random_range(0..400))).await;
     }
     Ok(())

@@ -1,23 +1,36 @@
 //! `queue.declare-ok` and `queue.delete-ok` mean committed: afterwards every node knows the queue, or does not (I10; DESIGN §1.4).
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use crate::oracle::QueueKey;
+/// What the only client that declares and deletes a queue of that name was told last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// `queue.declare-ok`.
+    There,
+    /// `queue.delete-ok`.
+    Gone,
+    /// Nothing yet since it has asked for something.
+    Nothing,
+}
 
-pub(crate) fn check(
-    declared: &BTreeSet<QueueKey>,
-    deleted: &BTreeSet<QueueKey>,
-    has: impl Fn(&str) -> bool,
-) -> Vec<String> {
-    let missing = declared.iter().filter(|queue| !has(&queue.name));
-    let missing = missing.map(|queue| format!("queue {} was declared and is not there", queue.name));
-    let again = |queue: &QueueKey| {
-        let later = queue.generation + 1..;
-        later
-            .map_while(|generation| (generation < 16).then(|| QueueKey { name: queue.name.clone(), generation }))
-            .any(|later| declared.contains(&later) || !deleted.contains(&later))
+pub(crate) fn check(told: &BTreeMap<String, Told>, has: impl Fn(&str) -> bool) -> Vec<String> {
+    let wrong = |(name, told): (&String, &Told)| match (told, has(name)) {
+        (Told::There, false) => Some(format!("queue {name} was declared and is not there")),
+        (Told::Gone, true) => Some(format!("queue {name} was deleted and is there")),
+        _ => None,
     };
-    let back = deleted.iter().filter(|queue| !again(queue) && has(&queue.name));
-    let back = back.map(|queue| format!("queue {} was deleted and is there", queue.name));
-    missing.chain(back).collect()
+    told.iter().filter_map(wrong).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_answered_last_counts() {
+        let found = |told, has| check(&BTreeMap::from([("q".to_owned(), told)]), |_| has).len();
+        assert_eq!([found(Told::There, true), found(Told::Gone, false)], [0, 0]);
+        assert_eq!([found(Told::There, false), found(Told::Gone, true)], [1, 1]);
+        assert_eq!([found(Told::Nothing, false), found(Told::Nothing, true)], [0, 0]);
+    }
 }

@@ -39,3 +39,29 @@ fn check_pair(group: GroupId, (one, log): (usize, &Log), (other, other_log): (us
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use types::NodeId;
+
+    use super::*;
+
+    /// Entries from an index on: terms and contents.
+    fn log(first: u64, entries: &[(u64, u64)]) -> Log {
+        let entry = |(index, (term, content)): (u64, &(u64, u64))| {
+            (EntryId { term: *term, leader: NodeId(1), index }, *content)
+        };
+        (first..).zip(entries).map(entry).collect()
+    }
+
+    #[test]
+    fn logs_may_differ_at_their_ends_but_not_below_a_common_entry() {
+        let one = log(3, &[(1, 10), (1, 11), (2, 12)]);
+        for other in [log(1, &[(1, 8), (1, 9), (1, 10), (1, 11)]), log(4, &[(1, 11), (3, 99), (3, 98)]), Log::new()] {
+            assert_eq!(check(GroupId(1), &[(0, one.clone()), (1, other)]), Ok(()));
+        }
+        for other in [log(3, &[(1, 10), (1, 99)]), log(3, &[(2, 10), (1, 11), (2, 12)])] {
+            assert!(check(GroupId(1), &[(0, one.clone()), (1, other)]).is_err());
+        }
+    }
+}
