@@ -153,6 +153,8 @@ impl Run {
             }
             self.step()?;
             if self.steps.is_multiple_of(LOOK_EVERY) {
+                // A sync that was told to fail may have done so only now.
+                (0..self.plan.nodes).for_each(|node| self.start(node));
                 unfinished = self.unfinished();
                 if unfinished.is_empty() {
                     break;

@@ -78,6 +78,10 @@ pub(crate) fn look(world: &World, stores: &[Arc<SimStore>]) {
     let mut logs: std::collections::BTreeMap<GroupId, Vec<(usize, log_matching::Log)>> = Default::default();
     for (at, store) in stores.iter().enumerate() {
         let Some(running) = world.running(at) else { continue };
+        if store.has_failed() {
+            // It takes nothing any more, and its node is about to stop.
+            continue;
+        }
         for view in running.replication.inspect() {
             let last = world.raft.lock().last_applied(view.group);
             let bodies = bodies_are_there::check(at, &view, last, |index| {
