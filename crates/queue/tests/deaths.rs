@@ -195,6 +195,24 @@ fn limited(max_length: u64, overflow: Overflow) -> QueueConfig {
     QueueConfig { max_length: Some(max_length), overflow, ..QueueConfig::default() }
 }
 
+#[test]
+fn a_run_comes_in_as_a_whole_though_sizes_of_its_messages_are_missing() {
+    let mut group = Group::with(limited(6, Overflow::DropHead));
+    group.run(attach(1, prefetch(2)));
+    let enqueue = |first_slot, sizes, count| {
+        let run = EnqueueRun { queue: QUEUE, first_slot: 0, count, ..EnqueueRun::default() };
+        Command::Enqueue(Enqueue { first_slot, sizes, runs: vec![run], source: None })
+    };
+    // The third message of the first run has its slot from the second command, and no size.
+    let commands = vec![enqueue(0, vec![10, 10], 3), attach(2, credit(1)), enqueue(2, vec![10], 1)];
+    let (_, out) = group.batch(me(), commands);
+    let given = |number| {
+        let of = out.deliveries.iter().filter(|delivery| delivery.consumer == consumer(number));
+        of.flat_map(|delivery| &delivery.messages).map(|message| message.message.slot).collect::<Vec<_>>()
+    };
+    assert_eq!((given(1), given(2)), (vec![0, 2], vec![1]), "each in turn");
+}
+
 fn rejected(first: u32, count: u32) -> Reply {
     Reply::Rejected { slots: vec![SlotRange { first, count }] }
 }

@@ -39,9 +39,9 @@ fn apply_run(
             return;
         }
         let before = rejected.len();
-        for piece in pieces(scope.index, first_slot, run.count, &sizes_of(enqueue, run)) {
-            queue.enqueue(piece, &run.options, work, rejected);
-        }
+        let sizes = sizes_of(enqueue, run);
+        let pieces = pieces(scope.index, first_slot, run.count, &sizes);
+        queue.enqueue(pieces, &run.options, work, rejected);
         for slots in rejected.iter_mut().skip(before) {
             slots.first -= first_slot - run.first_slot;
         }

@@ -19,11 +19,11 @@ impl QueueConfig {
 }
 
 impl Queue {
-    /// Takes in messages of one entry. Their position, time of expiry and priority are given here. Adds to `rejected` the slots
+    /// Takes in the messages of one run. Their positions, time of expiry and priority are given here. Adds to `rejected` the slots
     /// of those for which there is no room.
-    pub(crate) fn enqueue(
+    pub(crate) fn enqueue<'p>(
         &mut self,
-        piece: Piece<'_>,
+        pieces: impl Iterator<Item = Piece<'p>>,
         options: &EnqueueOptions,
         work: &mut Work<'_>,
         rejected: &mut Vec<SlotRange>,
@@ -31,32 +31,37 @@ impl Queue {
         let ttl_ms = self.config.message_ttl_ms.into_iter().chain(options.ttl_ms).min();
         let expires_at = ttl_ms.map_or(NEVER, |ttl_ms| work.now.plus_ms(ttl_ms));
         let priority = self.config.effective_priority(options.priority);
-        let piece = Piece { expires_at, priority, ..piece };
+        let pieces = pieces.map(|piece| Piece { expires_at, priority, ..piece });
         let due = match options.delay {
             Delay::None => work.now,
             Delay::For(delay_ms) => work.now.plus_ms(delay_ms),
             Delay::Until(due) => due,
         };
         if due > work.now {
-            self.park(&piece, due, options.ttl_ms);
+            pieces.for_each(|piece| self.park(&piece, due, options.ttl_ms));
             return;
         }
         if ttl_ms == Some(0) {
-            self.counters.enqueued += u64::from(piece.count);
-            self.pass_through(piece, work);
+            for piece in pieces {
+                self.counters.enqueued += u64::from(piece.count);
+                self.pass_through(piece, work);
+            }
             return;
         }
         self.lower_due(expires_at);
-        if self.is_limited() {
+        let is_limited = self.is_limited();
+        if is_limited {
             // What is dropped or rejected must not depend on which commands happened to share their entry.
             self.serve(work);
-            if self.config.overflow != Overflow::DropHead {
+        }
+        for piece in pieces {
+            if is_limited && self.config.overflow != Overflow::DropHead {
                 self.admit(&piece, work, rejected);
-                return;
+            } else {
+                self.counters.enqueued += u64::from(piece.count);
+                self.append(piece);
             }
         }
-        self.counters.enqueued += u64::from(piece.count);
-        self.append(piece);
     }
 
     /// Puts messages at the tail.
