@@ -4,8 +4,8 @@
 //! to it comes back, they are all sent again; the queue machine passes over those that it has applied (ADR 0014).
 //!
 //! Nobody waits for ever: a group that has answered nothing for a while has no majority that this node could reach, and who
-//! waits is told that the outcome is unknown. The chunks stay, since what follows them needs them, but new messages are
-//! refused until the group is heard of again ([`GroupClient::tick`]).
+//! waits is told that the outcome is unknown. The chunks stay, since what follows them needs them; from some bytes on, new
+//! messages are refused at once until the group is heard of again ([`GroupClient::tick`]).
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -25,6 +25,10 @@ pub(crate) const TICK_MS: u64 = 1000;
 const TICKS_MAX: u32 = 15;
 /// Ticks that a leader has that has just announced itself.
 const TICKS_OF_GRACE: u32 = 3;
+
+/// What a group that does not answer may keep of messages that nobody waits for: enough for those of one moment, since each client
+/// that is refused sends the next. Unit: bytes.
+const KEPT_BYTES_MAX: usize = 1024 * 1024;
 
 /// Takes a submission to a node, this one included. Must not block; what is lost on the way is sent again.
 pub(crate) trait Route: Send + Sync {
@@ -78,6 +82,10 @@ struct Inner {
     silent_ticks: u32,
     /// Whether those who wait were told that the group does not answer.
     is_given_up: bool,
+    /// What was submitted before the last tick has smaller numbers.
+    seq_at_tick: u64,
+    /// Bytes of messages that are kept though nobody waits for them.
+    kept_bytes: usize,
 }
 
 struct Pending {
@@ -113,14 +121,16 @@ impl GroupClient {
             gap_resent: 0,
             silent_ticks: 0,
             is_given_up: false,
+            seq_at_tick: 1,
+            kept_bytes: 0,
         };
         GroupClient { group, node, route, sessions, inner: Mutex::new(inner) }
     }
 
     pub(crate) fn submit(&self, session: SessionId, token: u64, commands: Vec<Command>, blob: Blob) {
         let mut inner = self.inner.lock();
-        if inner.is_given_up && blob.slot_count() > 0 {
-            // Kept, they would fill the memory. Commands alone are small, and some must not be lost: that a session is over.
+        if inner.is_given_up && inner.kept_bytes >= KEPT_BYTES_MAX && blob.slot_count() > 0 {
+            // More would fill the memory. Commands alone are small, and some must not be lost: that a session is over.
             drop(inner);
             self.sessions.replied(session, self.group, token, ChunkReplies::Unavailable);
             return;
@@ -181,10 +191,13 @@ impl GroupClient {
         }
     }
 
-    /// To be called each second: tells those who wait when the group has answered nothing for too long.
+    /// To be called each second: tells those who wait when the group has answered nothing for too long. Who came since the last
+    /// call waits for the next one: the group may be back.
     pub(crate) fn tick(&self) {
         let told = {
             let mut inner = self.inner.lock();
+            let next_seq = inner.next_seq;
+            let came_before = std::mem::replace(&mut inner.seq_at_tick, next_seq);
             if inner.in_flight.is_empty() {
                 inner.silent_ticks = 0;
                 return;
@@ -193,7 +206,7 @@ impl GroupClient {
             if inner.silent_ticks <= TICKS_MAX {
                 return;
             }
-            inner.give_up()
+            inner.give_up(came_before)
         };
         if !told.is_empty() {
             tracing::warn!(group_id = %self.group, chunks = told.len(), "group does not answer, who waits is told so");
@@ -274,6 +287,9 @@ impl Inner {
     fn take(&mut self, seq: u64) -> Option<Pending> {
         let at = usize::try_from(seq.checked_sub(self.base_seq)?).ok()?;
         let pending = self.in_flight.get_mut(at)?.take();
+        if let Some(pending) = pending.as_ref().filter(|pending| !pending.is_awaited) {
+            self.kept_bytes -= pending.blob.as_bytes().len();
+        }
         while let Some(None) = self.in_flight.front() {
             self.in_flight.pop_front();
             self.base_seq += 1;
@@ -281,16 +297,18 @@ impl Inner {
         pending
     }
 
-    /// Nobody waits any more; returns who did. What was submitted is not taken back: it may be applied yet.
-    fn give_up(&mut self) -> Vec<(SessionId, u64)> {
+    /// Nobody waits for what has a smaller number any more; returns who did. What was submitted is not taken back: it may be applied
+    /// yet.
+    fn give_up(&mut self, before: u64) -> Vec<(SessionId, u64)> {
         self.is_given_up = true;
-        let waiting = self.in_flight.iter_mut().flatten().filter(|pending| pending.is_awaited);
-        waiting
-            .map(|pending| {
-                pending.is_awaited = false;
-                (pending.session, pending.token)
-            })
-            .collect()
+        let count = usize::try_from(before.saturating_sub(self.base_seq)).unwrap_or(usize::MAX);
+        let waiting = self.in_flight.iter_mut().take(count).flatten().filter(|pending| pending.is_awaited);
+        let told = waiting.map(|pending| {
+            pending.is_awaited = false;
+            self.kept_bytes += pending.blob.as_bytes().len();
+            (pending.session, pending.token)
+        });
+        told.collect()
     }
 
     /// Starts a new incarnation; returns what the old one had not answered.
@@ -301,6 +319,8 @@ impl Inner {
         self.gap_resent = 0;
         self.silent_ticks = 0;
         self.is_given_up = false;
+        self.seq_at_tick = 1;
+        self.kept_bytes = 0;
         std::mem::take(&mut self.in_flight).into_iter().flatten().collect()
     }
 }
