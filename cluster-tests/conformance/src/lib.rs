@@ -9,6 +9,7 @@ pub mod bad_input;
 pub mod behaviours;
 pub mod bystander;
 pub mod edges;
+pub mod life;
 pub mod minority;
 pub mod power_loss;
 mod program;

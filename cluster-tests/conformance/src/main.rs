@@ -6,7 +6,8 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Result, ensure};
 use clap::{Parser, ValueEnum};
 use conformance::{
-    adversarial, bad_input, behaviours, edges, minority, power_loss, report::Report, rust_client, sasl, stock, suites,
+    adversarial, bad_input, behaviours, edges, life, minority, power_loss, report::Report, rust_client, sasl, stock,
+    suites,
 };
 use xtask::{
     cluster::{Cluster, ClusterSpec, NODES},
@@ -39,6 +40,9 @@ struct Args {
     only: Vec<Part>,
 }
 
+/// How far the ports of the cluster whose life is tested are from those of the other.
+const LIFE_PORTS: u16 = 20;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
     /// pika, amqplib, amqp091-go, the Java client, lapin
@@ -57,6 +61,8 @@ enum Part {
     Minority,
     /// kill -9 of all nodes at once (needs --broker)
     PowerLoss,
+    /// Nodes join, leave, lose their disks and are forgotten, under load (needs --broker)
+    Life,
 }
 
 fn main() -> ExitCode {
@@ -114,6 +120,11 @@ fn run(args: &Args) -> Result<()> {
         }
         if wanted(Part::PowerLoss) && args.broker.is_some() {
             power_loss::run(&cluster, &mut report);
+        }
+        if let Some(broker) = args.broker.as_ref().filter(|_| wanted(Part::Life)) {
+            // The other nodes are not needed any more, and this needs the machine's cores.
+            cluster.down()?;
+            life::run(&root, broker, args.port_offset + LIFE_PORTS, &mut report)?;
         }
         Ok(())
     })();

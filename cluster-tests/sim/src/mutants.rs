@@ -90,6 +90,10 @@ impl LogStore for MutantStore {
         self.store.install_snapshot(group, snapshot, done);
     }
 
+    fn forget(&self, group: GroupId, done: Completion) {
+        self.store.forget(group, done);
+    }
+
     fn barrier(&self, done: Completion) {
         self.store.barrier(done);
     }

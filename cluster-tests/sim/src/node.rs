@@ -102,6 +102,8 @@ fn config(world: &Arc<World>, plan: &Plan, disk: &Disk, at: usize) -> Config {
         cluster_name: "sim".to_owned(),
         name: name(at),
         founders: founders.collect(),
+        seeds: Vec::new(),
+        address: None,
         shards: plan.shards,
         timers: Timers { peer_grace: Duration::from_secs(3), ..Timers::default() },
         // So small that all of it happens within a run.

@@ -349,6 +349,7 @@ fn concerns_access(event: &Event) -> bool {
         | Event::PolicyChanged { .. }
         | Event::ParameterChanged { .. }
         | Event::GlobalParameterChanged { .. }
+        | Event::ClusterChanged
         | Event::QueueSettingsChanged { .. }
         | Event::QueueDeclared { .. }
         | Event::QueueDeleted { .. }

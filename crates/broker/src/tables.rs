@@ -95,7 +95,8 @@ fn apply_one(table: &mut Table, event: &Event) {
         | Event::PolicyChanged { .. }
         | Event::QueueSettingsChanged { .. }
         | Event::ParameterChanged { .. }
-        | Event::GlobalParameterChanged { .. } => {}
+        | Event::GlobalParameterChanged { .. }
+        | Event::ClusterChanged => {}
     }
 }
 

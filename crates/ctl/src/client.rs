@@ -93,13 +93,23 @@ impl Client {
     }
 
     pub(crate) fn put(&self, path: &str, body: &Value) -> Result<()> {
-        let request = self.agent.put(self.url(path)).header("authorization", self.authorization()?);
-        self.document(request.header("content-type", "application/json").send(body.to_string())).map(drop)
+        self.put_for(path, body).map(drop)
     }
 
     pub(crate) fn post(&self, path: &str, body: &Value) -> Result<()> {
+        self.post_for(path, body).map(drop)
+    }
+
+    /// Puts, for the answer.
+    pub(crate) fn put_for(&self, path: &str, body: &Value) -> Result<Value> {
+        let request = self.agent.put(self.url(path)).header("authorization", self.authorization()?);
+        self.document(request.header("content-type", "application/json").send(body.to_string()))
+    }
+
+    /// Posts, for the answer.
+    pub(crate) fn post_for(&self, path: &str, body: &Value) -> Result<Value> {
         let request = self.agent.post(self.url(path)).header("authorization", self.authorization()?);
-        self.document(request.header("content-type", "application/json").send(body.to_string())).map(drop)
+        self.document(request.header("content-type", "application/json").send(body.to_string()))
     }
 
     /// `reason` is told to a client whose connection it ends.

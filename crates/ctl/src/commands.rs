@@ -2,6 +2,7 @@
 
 mod actions;
 mod arguments;
+mod cluster;
 
 use std::process::ExitCode;
 
@@ -13,8 +14,8 @@ use crate::{
     target::Target,
 };
 use arguments::{
-    Bindings, Channels, Connections, Consumers, Definitions, Exchanges, Limits, Parameters, Permissions, Policies,
-    Queues, TopicPermissions, Users, Vhosts,
+    Bindings, Channels, Cluster, Connections, Consumers, Definitions, Exchanges, Limits, Parameters, Permissions,
+    Policies, Queues, TopicPermissions, Users, Vhosts,
 };
 
 /// Administers a cluster through one of its nodes.
@@ -36,6 +37,9 @@ pub(crate) enum Topic {
     Status,
     /// The nodes of the cluster
     Nodes,
+    /// Who is in the cluster, who comes and goes, who leads
+    #[command(subcommand)]
+    Cluster(Cluster),
     /// Alarms that stand
     Alarms,
     /// Virtual hosts
@@ -99,5 +103,26 @@ pub fn run(args: &Args) -> ExitCode {
                 _ => ExitCode::FAILURE,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn the_node_that_is_asked_is_not_the_one_that_is_spoken_of() {
+        let words = ["ctl", "--node", "http://h:1", "cluster", "transfer-leader", "3", "n2"];
+        let args = Cli::try_parse_from(words).unwrap().args;
+        assert_eq!(args.target.node, "http://h:1");
+        assert!(matches!(args.topic, Topic::Cluster(Cluster::TransferLeader { group: 3, name }) if name == "n2"));
     }
 }

@@ -4,6 +4,7 @@
 
 mod caller;
 mod clients;
+mod cluster;
 mod documents;
 mod exchanges;
 mod limits;
@@ -22,7 +23,7 @@ pub use documents::{ImportError, check_definitions, import};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    routing::{delete, get},
+    routing::{delete, get, post, put},
 };
 
 use crate::routes::App;
@@ -47,6 +48,10 @@ pub(crate) fn router() -> Router<App> {
         .route("/resource-limits", get(resources::show).put(resources::put))
         .route("/definitions", document)
         .route("/definitions/{vhost}", of_vhost)
+        .route("/cluster", get(cluster::status))
+        .route("/cluster/nodes/{node}/{order}", post(cluster::order))
+        .route("/cluster/rebalance", post(cluster::rebalance))
+        .route("/cluster/groups/{group}/leader", put(cluster::transfer_leader))
         .merge(names())
         .merge(settings())
         .merge(things())
@@ -92,10 +97,10 @@ fn settings() -> Router<App> {
         })
         .route("/vhost-limits", get(limits::vhost_list))
         .route("/vhost-limits/{vhost}", get(limits::of_vhost))
-        .route("/vhost-limits/{vhost}/{name}", axum::routing::put(limits::put_vhost).delete(limits::clear_vhost))
+        .route("/vhost-limits/{vhost}/{name}", put(limits::put_vhost).delete(limits::clear_vhost))
         .route("/user-limits", get(limits::user_list))
         .route("/user-limits/{user}", get(limits::of_user))
-        .route("/user-limits/{user}/{name}", axum::routing::put(limits::put_user).delete(limits::clear_user))
+        .route("/user-limits/{user}/{name}", put(limits::put_user).delete(limits::clear_user))
 }
 
 /// Exchanges, queues, bindings, clients.

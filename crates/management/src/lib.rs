@@ -28,8 +28,8 @@ pub use metrics_exporter_prometheus::PrometheusHandle;
 pub use prometheus::{InstallError, install_recorder};
 pub use server::{Error, serve};
 pub use view::{
-    Amount, BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProcessView, ProductView, QueueView, ReplicaView,
-    ResourceLimits, View,
+    Amount, BoxFuture, ClientsOf, ClusterOrder, ClusterView, GroupView, NodeView, OrderError, ProcessView, ProductView,
+    QueueView, ReplicaView, ResourceLimits, View,
 };
 
 /// A table as JSON writes it in definitions.

@@ -48,11 +48,61 @@ pub trait View: Send + Sync + 'static {
     /// The clients of all nodes that answer. May wait for the network.
     fn clients(&self, what: ClientsOf) -> BoxFuture<Vec<Value>>;
 
+    /// Gives an order to the cluster: what was done, or what it waits for. May wait for the network.
+    fn order(&self, order: ClusterOrder) -> BoxFuture<Result<String, OrderError>>;
+
     /// Ends the connection of that name, wherever it is; whether there was one. May wait for the network.
     fn close_connection(&self, name: &str, reason: &str) -> BoxFuture<bool>;
 
     /// Brings gauges up to date that nobody else keeps; called before each scrape.
     fn refresh_metrics(&self);
+}
+
+/// What an operator wants of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClusterOrder {
+    /// A node's replicas go to others, then it leaves.
+    Decommission {
+        /// Its name.
+        node: String,
+        /// Also when groups will have fewer replicas than they should.
+        force: bool,
+    },
+    /// A node that is down for ever goes.
+    Forget {
+        /// Its name.
+        node: String,
+    },
+    /// A node gives up what it leads and its clients.
+    Drain {
+        /// Its name.
+        node: String,
+    },
+    /// A node serves again.
+    Undrain {
+        /// Its name.
+        node: String,
+    },
+    /// Leaders go to where every node has its share.
+    Rebalance,
+    /// A node is to lead a group.
+    TransferLeader {
+        /// The group.
+        group: GroupId,
+        /// The node's name.
+        node: String,
+    },
+}
+
+/// Why an order was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OrderError {
+    /// There is no such node.
+    NoSuchNode,
+    /// It cannot be done, for this reason.
+    Refused(String),
+    /// Not now, for this reason.
+    Unavailable(String),
 }
 
 /// What is listed of clients.
@@ -140,6 +190,8 @@ pub struct ClusterView {
     pub nodes: Vec<NodeView>,
     /// All Raft groups; the first is the metadata group.
     pub groups: Vec<GroupView>,
+    /// What is under way or cannot go on.
+    pub waiting: Option<String>,
 }
 
 /// One member of the cluster.
@@ -153,6 +205,12 @@ pub struct NodeView {
     pub address: String,
     /// Whether the node that answers has heard from it lately.
     pub live: bool,
+    /// `joining`, `up`, `draining` or `leaving`.
+    pub state: &'static str,
+    /// The groups of which it has a replica.
+    pub replicas: usize,
+    /// The groups that it leads.
+    pub leads: Vec<u32>,
 }
 
 /// One Raft group.
@@ -164,6 +222,8 @@ pub struct GroupView {
     pub leader: Option<String>,
     /// The names of its voters.
     pub members: Vec<String>,
+    /// The names of those that are to be its voters.
+    pub wanted: Vec<String>,
 }
 
 /// A replica of a Raft group.

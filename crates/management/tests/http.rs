@@ -6,8 +6,8 @@ use std::{net::SocketAddr, sync::Arc};
 
 use broker::Broker;
 use management::{
-    BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProcessView, ProductView, QueueView, ReplicaView,
-    ResourceLimits, View,
+    BoxFuture, ClientsOf, ClusterOrder, ClusterView, GroupView, NodeView, OrderError, ProcessView, ProductView,
+    QueueView, ReplicaView, ResourceLimits, View,
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
 use queue::QueueStats;
@@ -44,13 +44,44 @@ impl View for Fake {
     fn cluster(&self) -> ClusterView {
         ClusterView {
             node: "node1".into(),
-            nodes: vec![NodeView { id: 1, name: "node1".into(), address: "127.0.0.1:25672".into(), live: true }],
-            groups: vec![GroupView { id: 0, leader: None, members: vec!["node1".into()] }],
+            nodes: vec![NodeView {
+                id: 1,
+                name: "node1".into(),
+                address: "127.0.0.1:25672".into(),
+                live: true,
+                state: "up",
+                replicas: 1,
+                leads: vec![0],
+            }],
+            groups: vec![GroupView {
+                id: 0,
+                leader: None,
+                members: vec!["node1".into()],
+                wanted: vec!["node1".into()],
+            }],
+            waiting: Some("node2 joins".into()),
         }
     }
 
     fn replicas(&self) -> BoxFuture<Vec<ReplicaView>> {
         Box::pin(async { vec![ReplicaView { group: 4, applied: 17, digest: "00000000000000ab".to_owned() }] })
+    }
+
+    fn order(&self, order: ClusterOrder) -> BoxFuture<Result<String, OrderError>> {
+        Box::pin(async move {
+            match order {
+                ClusterOrder::Drain { node } if node == "node1" => Ok("drained".to_owned()),
+                ClusterOrder::Decommission { node, force: false } if node == "node1" => {
+                    Err(OrderError::Refused("too few".to_owned()))
+                }
+                ClusterOrder::Decommission { node, force: true } if node == "node1" => Ok("it leaves".to_owned()),
+                ClusterOrder::TransferLeader { group: GroupId(3), node } if node == "node1" => {
+                    Ok("it leads".to_owned())
+                }
+                ClusterOrder::Rebalance => Err(OrderError::Unavailable("no majority".to_owned())),
+                _ => Err(OrderError::NoSuchNode),
+            }
+        })
     }
 
     fn queue_stats(&self, _: GroupId, _: QueueId) -> Option<QueueStats> {
@@ -165,9 +196,35 @@ async fn the_cluster_lists_nodes_and_groups() {
     let server = start(&[]).await;
     let (status, cluster) = get(&server, "/quorate/v1/cluster").await;
     assert_eq!(status, 200);
-    let nodes = json!([{ "id": 1, "name": "node1", "address": "127.0.0.1:25672", "live": true }]);
-    let groups = json!([{ "id": 0, "leader": null, "members": ["node1"] }]);
-    assert_eq!(cluster, json!({ "node": "node1", "nodes": nodes, "groups": groups }));
+    let nodes = json!([{
+        "id": 1, "name": "node1", "address": "127.0.0.1:25672", "live": true, "state": "up", "replicas": 1, "leads": [0],
+    }]);
+    let groups = json!([{ "id": 0, "leader": null, "members": ["node1"], "wanted": ["node1"] }]);
+    assert_eq!(cluster, json!({ "node": "node1", "nodes": nodes, "groups": groups, "waiting": "node2 joins" }));
+}
+
+#[tokio::test]
+async fn orders_to_the_cluster_are_answered_with_what_was_done_or_why_not() {
+    let server = start(&[]).await;
+    for (method, path, body, status, expected) in [
+        ("POST", "nodes/node1/drain", "", 200, json!({"answer": "drained"})),
+        ("POST", "nodes/node1/decommission", r#"{"force":true}"#, 200, json!({"answer": "it leaves"})),
+        ("POST", "nodes/node1/decommission", "", 400, json!({"error": "bad_request", "reason": "too few"})),
+        ("POST", "nodes/nobody/drain", "", 404, json!({"error": "Object Not Found", "reason": "Not Found"})),
+        ("POST", "nodes/node1/explode", "", 404, json!({"error": "Object Not Found", "reason": "Not Found"})),
+        ("POST", "rebalance", "", 503, json!({"error": "service_unavailable", "reason": "no majority"})),
+        ("PUT", "groups/3/leader", r#"{"node":"node1"}"#, 200, json!({"answer": "it leads"})),
+    ] {
+        let kind = if body.is_empty() { "" } else { "Content-Type: application/json\r\n" };
+        let request = format!(
+            "{method} /api/cluster/{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret\r\n{kind}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let (answered, _, text) = send(&server, &request).await;
+        assert_eq!((answered, serde_json::from_str::<Value>(&text).unwrap()), (status, expected), "{method} {path}");
+    }
+    let refused = send(&server, "POST /api/cluster/rebalance HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").await;
+    assert_eq!(refused.0, 401);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 
 use types::{FieldTable, GroupId, QueueId, ShortStr};
 
-use crate::{ConnectionId, Home, PasswordHash, Permissions, QueueType, VhostLimits};
+use crate::{ClusterCommand, ConnectionId, Home, PasswordHash, Permissions, QueueType, VhostLimits};
 
 mod administration;
 
@@ -87,6 +87,8 @@ pub enum Command {
         /// Its name.
         name: ShortStr,
     },
+    /// Members or placements of the cluster change. Reply: `Done`, `Admitted`, or a refusal `Cluster`.
+    Cluster(ClusterCommand),
 }
 
 /// See [`Command::Bootstrap`].

@@ -4,6 +4,7 @@ pub(crate) mod bind;
 pub(crate) mod bootstrap;
 pub(crate) mod clear_permissions;
 pub(crate) mod clear_topic_permissions;
+pub(crate) mod cluster;
 pub(crate) mod declare_exchange;
 pub(crate) mod declare_queue;
 pub(crate) mod delete_exchange;

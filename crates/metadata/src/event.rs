@@ -133,6 +133,8 @@ pub enum Event {
         /// Its name.
         name: ShortStr,
     },
+    /// Members came, changed or went, or groups are to be elsewhere.
+    ClusterChanged,
     /// A global parameter came, changed or went.
     GlobalParameterChanged {
         /// Its name.

@@ -11,6 +11,7 @@
 mod arguments;
 mod binding;
 mod canonical;
+mod cluster;
 mod command;
 mod commands;
 mod compact;
@@ -33,6 +34,9 @@ mod vhost;
 
 pub use arguments::{check_queue_arguments, declared_queue_type};
 pub use binding::{Binding, BindingRef, Destination};
+pub use cluster::{
+    Admission, Cluster, ClusterCommand, ClusterRefusal, Member, MemberState, Observed, Placement, Plan, Step,
+};
 pub use command::{
     Bind, Bootstrap, ClearPermissions, ClearTopicPermissions, Command, DeclareExchange, DeclareQueue, DeleteExchange,
     DeleteParameter, DeletePolicy, NodeGone, PutGlobalParameter, PutParameter, PutPolicy, PutUser, PutVhost,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use types::{FieldTable, GroupId, QueueId, ShortStr, Timestamp};
 
 use crate::{
-    AppliedPolicies, Command, ConnectionId, Event, Exchange, Home, Permissions, Queue, Refusal, Reply,
+    AppliedPolicies, Cluster, Command, ConnectionId, Event, Exchange, Home, Permissions, Queue, Refusal, Reply,
     TopicPermissions, User, Vhost,
     binding::{BindingKey, ReverseKey},
     commands,
@@ -35,6 +35,7 @@ pub use topic_permissions::TopicPermissionsRef;
 pub struct Machine {
     bootstrapped: bool,
     last_queue_id: u64,
+    pub(crate) cluster: Cluster,
     vhosts: BTreeMap<ShortStr, Room>,
     users: BTreeMap<ShortStr, User>,
     /// user -> vhost -> permissions
@@ -113,6 +114,7 @@ impl Machine {
             Command::DeleteGlobalParameter { name } => {
                 Ok(commands::delete_global_parameter::apply(self, name, &mut events))
             }
+            Command::Cluster(c) => commands::cluster::apply(self, c, now, &mut events),
         };
         (reply.unwrap_or_else(Reply::Refused), events)
     }
@@ -149,7 +151,8 @@ impl Machine {
             | Command::PutParameter(_)
             | Command::DeleteParameter(_)
             | Command::PutGlobalParameter(_)
-            | Command::DeleteGlobalParameter { .. } => None,
+            | Command::DeleteGlobalParameter { .. }
+            | Command::Cluster(_) => None,
         }
     }
 
@@ -185,7 +188,8 @@ impl Machine {
             | Command::PutParameter(_)
             | Command::DeleteParameter(_)
             | Command::PutGlobalParameter(_)
-            | Command::DeleteGlobalParameter { .. } => None,
+            | Command::DeleteGlobalParameter { .. }
+            | Command::Cluster(_) => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use types::{FieldValue, ShortStr};
 
-use crate::QueueType;
+use crate::{ClusterRefusal, QueueType};
 
 mod detail;
 
@@ -93,6 +93,8 @@ pub enum Refusal {
     NotAParameter(ShortStr),
     /// The value of a parameter is longer than this many bytes.
     ParameterTooLong(usize),
+    /// The cluster cannot change in that way.
+    Cluster(ClusterRefusal),
 }
 
 /// In what a declare differs from what is there.

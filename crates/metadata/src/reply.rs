@@ -1,6 +1,6 @@
 //! Answers to commands. Refusals are answers too: replicas must agree on them.
 
-use types::{GroupId, QueueId};
+use types::{GroupId, NodeId, QueueId};
 
 use crate::Refusal;
 
@@ -24,6 +24,11 @@ pub enum Reply {
         existed: bool,
         /// The queues that went, and where their messages were.
         queues: Vec<(QueueId, GroupId)>,
+    },
+    /// A node is a member.
+    Admitted {
+        /// Its id.
+        node: NodeId,
     },
     /// The command was refused and changed nothing.
     Refused(Refusal),

@@ -34,7 +34,8 @@ impl Refusal {
             | Refusal::VhostProtected(_)
             | Refusal::ValidationFailed(_)
             | Refusal::NotAParameter(_)
-            | Refusal::ParameterTooLong(_) => PRECONDITION_FAILED,
+            | Refusal::ParameterTooLong(_)
+            | Refusal::Cluster(_) => PRECONDITION_FAILED,
         }
     }
 
@@ -83,6 +84,7 @@ impl Refusal {
             }
             Refusal::ValidationFailed(reasons) => detail::validation(reasons),
             Refusal::NotAParameter(component) => detail::not_a_parameter(component),
+            Refusal::Cluster(refusal) => refusal.to_string(),
             Refusal::ParameterTooLong(limit) => {
                 detail::validation(&[format!("the value of a parameter may have at most {limit} bytes")])
             }

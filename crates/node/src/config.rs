@@ -68,12 +68,18 @@ pub(crate) struct ClusterSection {
     pub name: String,
     /// All founding nodes; none means a cluster of this node alone.
     pub nodes: Vec<NodeEntry>,
+    /// Addresses where members of a cluster may be found.
+    pub seeds: Vec<String>,
+    /// Where other nodes reach this one; empty: as in `nodes`, or where it listens.
+    pub address: String,
     /// Shard groups of a new cluster; zero chooses by the number of cores.
     pub shards: u32,
     pub heartbeat_ms: u64,
     pub election_min_ms: u64,
     pub election_max_ms: u64,
     pub peer_grace_ms: u64,
+    pub replace_after_ms: u64,
+    pub heal_after_ms: u64,
 }
 
 /// One entry of `[cluster] nodes`
@@ -230,11 +236,15 @@ impl Default for ClusterSection {
         ClusterSection {
             name: "quorate".to_owned(),
             nodes: Vec::new(),
+            seeds: Vec::new(),
+            address: String::new(),
             shards: 0,
             heartbeat_ms: 100,
             election_min_ms: 300,
             election_max_ms: 500,
             peer_grace_ms: 10_000,
+            replace_after_ms: 30_000,
+            heal_after_ms: 600_000,
         }
     }
 }
@@ -349,13 +359,13 @@ impl Config {
 
     /// What follows from other settings.
     fn fill_in(&mut self) {
-        if self.cluster.nodes.is_empty() {
+        if self.cluster.nodes.is_empty() && self.cluster.seeds.is_empty() {
             self.cluster.nodes = vec![NodeEntry { name: self.node.name.clone(), peer: self.listen.peer.clone() }];
         }
         if self.cluster.shards == 0 {
             // Leaders per node as cores, between 2 and 8; the same on every node of a cluster or it does not found.
             let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(2, 8);
-            let nodes = self.cluster.nodes.len();
+            let nodes = self.cluster.nodes.len().max(1);
             self.cluster.shards = u32::try_from(cores * nodes).unwrap_or(6);
         }
     }
@@ -369,6 +379,19 @@ impl Config {
     /// What new virtual hosts start with.
     pub(crate) fn vhost_templates(&self) -> anyhow::Result<VhostTemplates> {
         vhosts::templates(&self.default_limits, &self.default_policies)
+    }
+
+    /// Where other nodes reach this one, as far as that is known.
+    pub(crate) fn peer_address(&self) -> Option<String> {
+        let is_everywhere =
+            || self.listen.peer.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_unspecified());
+        let named = self.cluster.nodes.iter().find(|node| node.name == self.node.name);
+        match (&*self.cluster.address, named) {
+            ("", Some(node)) => Some(node.peer.clone()),
+            ("", None) if is_everywhere() => None,
+            ("", None) => Some(self.listen.peer.clone()),
+            (address, _) => Some(address.to_owned()),
+        }
     }
 
     fn check(&self) -> anyhow::Result<()> {

@@ -20,7 +20,7 @@ const fn key(name: &'static str, help: &'static str) -> Key {
 }
 
 /// All keys, in the order of the reference.
-pub(crate) const KEYS: [Key; 41] = [
+pub(crate) const KEYS: [Key; 45] = [
     key("node.name", "This node's name in the cluster"),
     key("node.data_dir", "Where the node keeps its data"),
     key("listen.amqp", "Where AMQP clients connect, host:port"),
@@ -29,11 +29,24 @@ pub(crate) const KEYS: [Key; 41] = [
     key("listen.connections_max", "Most connections of clients; one beyond that finds its socket closed"),
     key("cluster.name", "The cluster's name; nodes of another name are not let in"),
     key("cluster.nodes", "All founding nodes, name=host:port with commas between; none: a cluster of this node alone"),
+    key(
+        "cluster.seeds",
+        "Where members of a cluster may be found, host:port with commas between; a node that is not in cluster.nodes joins them",
+    ),
+    key("cluster.address", "Where other nodes reach this one, host:port; empty: as in cluster.nodes, or listen.peer"),
     key("cluster.shards", "Shard groups of a new cluster; 0 chooses by the number of cores"),
     key("cluster.heartbeat_ms", "How often a leader is heard, in milliseconds"),
     key("cluster.election_min_ms", "Shortest time without a leader before an election, in milliseconds"),
     key("cluster.election_max_ms", "Longest time without a leader before an election, in milliseconds"),
     key("cluster.peer_grace_ms", "How long a node may be silent before its sessions end, in milliseconds"),
+    key(
+        "cluster.replace_after_ms",
+        "How long a node must be silent before another disk may take its name, in milliseconds",
+    ),
+    key(
+        "cluster.heal_after_ms",
+        "How long a node must be silent before its replicas are made elsewhere, in milliseconds; 0: for ever",
+    ),
     key("storage.memory_mb", "Memory for data that is not in table files yet, in MiB"),
     key("storage.disk_free_limit_mb", "Publishers are blocked below this much free disk, in MiB"),
     key("memory.high_watermark", "Publishers are blocked above this part of the memory that the node may use, 0 to 1"),

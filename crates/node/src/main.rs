@@ -11,7 +11,9 @@ mod keys;
 mod logging;
 mod memory;
 mod peers;
+mod recover;
 mod server;
+mod serving;
 mod stall;
 mod token;
 mod view;
@@ -35,6 +37,8 @@ struct Cli {
 enum Command {
     /// Runs a node; with no options a single node on loopback with its data in ./data
     Server(keys::Flags),
+    /// Makes one survivor a cluster of its own when a majority of nodes is lost for ever. WHAT ONLY THE LOST NODES HAVE IS LOST
+    RecoverLostMajority(recover::Args),
     /// Administers a cluster: users, queues, policies, definitions and more
     Ctl(ctl::Args),
     /// Moves a damaged store aside, so that the node comes back as one with an empty disk
@@ -51,6 +55,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Server(flags) => server::main(&flags),
         Command::SetAside(args) => logging::start("info", false).and_then(|()| damage::set_aside(&args)),
+        Command::RecoverLostMajority(args) => recover::main(&args),
         Command::Ctl(args) => Ok(ctl::run(&args)),
         Command::Perf(args) => runtime().and_then(|runtime| runtime.block_on(perf::run(args))),
     };

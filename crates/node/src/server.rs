@@ -4,10 +4,7 @@ use std::{
     fs,
     net::SocketAddr,
     process::ExitCode,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
@@ -25,7 +22,7 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
-use types::{FieldTable, FieldValue, ShortStr};
+use types::ShortStr;
 
 use crate::{
     alarms, bootstrap,
@@ -35,14 +32,10 @@ use crate::{
     keys::Flags,
     logging, memory,
     peers::Answers,
-    stall, token,
+    serving, stall, token,
     view::{NodeStatus, Process},
 };
 
-/// How long leaderships may take to go to other nodes at shutdown.
-const HAND_OVER: Duration = Duration::from_secs(3);
-/// How long clients may take to answer `connection.close` at shutdown.
-const GOODBYE: Duration = Duration::from_secs(3);
 /// How long stopping may take after the store has failed: each of its steps has a shorter limit.
 const LAST_RESORT: Duration = Duration::from_secs(20);
 /// How long what was queued for the disk may take to get there at shutdown.
@@ -95,7 +88,7 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let process = process(&config, http.local_addr()?, peer)?;
     let is_serving = Arc::new(AtomicBool::new(false));
     let view = NodeStatus {
-        identity,
+        own: identity.node,
         replication: replication.clone(),
         store: Arc::clone(&store),
         product: product(&config),
@@ -122,35 +115,9 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
         ready = ready => ready?,
         () = stop_signal(&root) => return Ok(exit_code(&root)),
     }
-    serve(&config, &broker, &replication, &is_serving, &root).await?;
+    serving::serve(&config, &broker, &replication, &is_serving, &root).await?;
     stop(&store, &root).await;
     Ok(exit_code(&root))
-}
-
-/// Serves AMQP clients until the node is told to stop, then says goodbye to them.
-async fn serve(
-    config: &Config,
-    broker: &Arc<Broker>,
-    replication: &Replication,
-    is_serving: &AtomicBool,
-    root: &Shutdown,
-) -> anyhow::Result<()> {
-    let listener = listen(config, broker)?;
-    is_serving.store(true, Ordering::Relaxed);
-    tracing::info!(node = config.node.name, amqp = config.listen.amqp, http = config.listen.http, "node started");
-    let clients = root.child();
-    let serving = listener.run(clients.clone());
-    let serving = telemetry::task::spawn(TaskKind::Background, "amqp listener", serving);
-    stop_signal(root).await;
-    tracing::info!("stopping");
-    is_serving.store(false, Ordering::Relaxed);
-    // Leaders first, so that others serve on while this node says goodbye to its clients.
-    replication.hand_over(HAND_OVER).await;
-    clients.request("shutdown");
-    if tokio::time::timeout(GOODBYE, serving).await.is_err() {
-        tracing::warn!("some clients did not say goodbye in time");
-    }
-    Ok(())
 }
 
 /// What the node tells of its process.
@@ -249,46 +216,24 @@ fn replication_config(config: &Config) -> replication::Config {
         cluster_name: cluster.name.clone(),
         name: config.node.name.clone(),
         founders: founders.collect(),
+        seeds: cluster.seeds.clone(),
+        address: config.peer_address(),
         shards: cluster.shards,
         timers: Timers {
             heartbeat: Duration::from_millis(cluster.heartbeat_ms),
             election_min: Duration::from_millis(cluster.election_min_ms),
             election_max: Duration::from_millis(cluster.election_max_ms),
             peer_grace: Duration::from_millis(cluster.peer_grace_ms),
+            replace_after: Duration::from_millis(cluster.replace_after_ms),
+            heal_after: Duration::from_millis(cluster.heal_after_ms),
         },
         checkpoints: Checkpoints::default(),
         environment: Environment::default(),
     }
 }
 
-fn listen(config: &Config, broker: &Arc<Broker>) -> anyhow::Result<amqp_server::Listener> {
-    let mut properties = FieldTable::default();
-    let text = |text: &str| FieldValue::LongStr(bytes::Bytes::copy_from_slice(text.as_bytes()));
-    properties.push(ShortStr::from_static("capabilities"), FieldValue::Table(amqp_connection::server_capabilities()));
-    properties.push(ShortStr::from_static("cluster_name"), text(&config.cluster.name));
-    properties.push(ShortStr::from_static("product"), text(&config.product.name));
-    properties.push(ShortStr::from_static("version"), text(&config.product.version));
-    properties.push(ShortStr::from_static("platform"), text("Rust"));
-    properties.push(ShortStr::from_static("information"), text("Licensed under the Apache License 2.0"));
-    let connection = amqp_connection::Config {
-        frame_max: config.limits.frame_max,
-        channel_max: config.limits.channel_max,
-        heartbeat_s: config.limits.heartbeat_s,
-        message_bytes_max: config.limits.message_bytes_max,
-        server_properties: properties,
-        mechanisms: config.auth.offered()?,
-        ..amqp_connection::Config::default()
-    };
-    let address = config::resolve("listen.amqp", &config.listen.amqp)?;
-    let mut settings = amqp_server::Config::new(address, Arc::new(connection));
-    settings.connections_max = config.listen.connections_max;
-    settings.proxy_protocol_from = config.proxy_protocol.networks()?;
-    amqp_server::Listener::bind(settings, Arc::clone(broker))
-        .with_context(|| format!("cannot listen for AMQP clients on {address}"))
-}
-
 /// Waits for SIGTERM, SIGINT, or the end of something that the node cannot live without.
-async fn stop_signal(root: &Shutdown) {
+pub(crate) async fn stop_signal(root: &Shutdown) {
     let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
         root.fail("signals cannot be received");

@@ -10,11 +10,12 @@ use std::{
 };
 
 use management::{
-    BoxFuture, ClientsOf, ClusterView, GroupView, NodeView, ProcessView, ProductView, QueueView, ReplicaView,
-    ResourceLimits, View,
+    BoxFuture, ClientsOf, ClusterOrder, ClusterView, GroupView, NodeView, OrderError, ProcessView, ProductView,
+    QueueView, ReplicaView, ResourceLimits, View,
 };
+use metadata::MemberState;
 use queue::QueueStats;
-use replication::{Identity, Metadata, ReplicaState, Replication};
+use replication::{ClusterError, Metadata, OwnState, ReplicaState, Replication};
 use serde_json::Value;
 use storage::RocksStore;
 use types::{GroupId, NodeId, QueueId};
@@ -23,7 +24,8 @@ use crate::{alarms::InForce, memory, peers};
 
 /// The node as HTTP sees it.
 pub(crate) struct NodeStatus {
-    pub identity: Identity,
+    /// The node itself.
+    pub own: NodeId,
     pub replication: Replication,
     pub store: Arc<RocksStore>,
     pub product: ProductView,
@@ -42,7 +44,7 @@ pub(crate) struct Process {
 
 impl NodeStatus {
     fn name(&self, node: NodeId) -> String {
-        self.identity.members.get(&node).map_or_else(|| node.to_string(), |member| member.name.clone())
+        self.replication.name_of(node).unwrap_or_else(|| node.to_string())
     }
 
     fn names(&self, nodes: &[NodeId]) -> Vec<String> {
@@ -53,6 +55,11 @@ impl NodeStatus {
 impl View for NodeStatus {
     fn readiness(&self) -> Result<(), Vec<String>> {
         let mut reasons = Vec::new();
+        match self.replication.own_state() {
+            OwnState::Gone => reasons.push("this node is no member of the cluster any more".to_owned()),
+            OwnState::Member(MemberState::Draining) => reasons.push("this node is drained".to_owned()),
+            OwnState::Member(_) => {}
+        }
         if !self.is_serving.load(Ordering::Relaxed) {
             reasons.push("clients cannot connect, or not any more".to_owned());
         }
@@ -83,18 +90,43 @@ impl View for NodeStatus {
     }
 
     fn cluster(&self) -> ClusterView {
-        let nodes = self.identity.members.iter().map(|(node, member)| NodeView {
-            id: node.0,
-            name: member.name.clone(),
-            address: member.address.clone(),
-            live: *node == self.identity.node || self.replication.is_live(*node),
+        let status = self.replication.cluster_status();
+        let nodes = status.nodes.into_iter().map(|node| NodeView {
+            id: node.node.0,
+            name: node.name,
+            address: node.address,
+            live: node.live,
+            state: node.state.as_str(),
+            replicas: node.replicas,
+            leads: node.leads.iter().map(|group| group.0).collect(),
         });
-        let groups = self.replication.status().into_iter().map(|status| GroupView {
-            id: status.group.0,
-            leader: status.leader.map(|node| self.name(node)),
-            members: self.names(&status.members),
+        let groups = status.groups.into_iter().map(|group| GroupView {
+            id: group.group.0,
+            leader: group.leader.map(|node| self.name(node)),
+            members: self.names(&group.members),
+            wanted: self.names(&group.wanted),
         });
-        ClusterView { node: self.name(self.identity.node), nodes: nodes.collect(), groups: groups.collect() }
+        let (nodes, groups) = (nodes.collect(), groups.collect());
+        ClusterView { node: self.name(self.own), nodes, groups, waiting: status.waiting }
+    }
+
+    fn order(&self, order: ClusterOrder) -> BoxFuture<Result<String, OrderError>> {
+        let replication = self.replication.clone();
+        Box::pin(async move {
+            let done = match order {
+                ClusterOrder::Decommission { node, force } => replication.decommission(&node, force).await,
+                ClusterOrder::Forget { node } => replication.forget(&node).await,
+                ClusterOrder::Drain { node } => replication.drain(&node).await,
+                ClusterOrder::Undrain { node } => replication.undrain(&node).await,
+                ClusterOrder::Rebalance => replication.rebalance().await,
+                ClusterOrder::TransferLeader { group, node } => replication.transfer_leader(group, &node).await,
+            };
+            done.map_err(|error| match error {
+                ClusterError::NoSuchNode(_) => OrderError::NoSuchNode,
+                ClusterError::Unavailable(_) => OrderError::Unavailable(error.to_string()),
+                ClusterError::IsUp(_) | ClusterError::Refused(_) => OrderError::Refused(error.to_string()),
+            })
+        })
     }
 
     fn replicas(&self) -> BoxFuture<Vec<ReplicaView>> {

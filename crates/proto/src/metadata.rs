@@ -1,6 +1,7 @@
 //! Metadata commands and snapshots to bytes and back.
 
 mod administration;
+mod cluster;
 mod command;
 mod fields;
 mod names;

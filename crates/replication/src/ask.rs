@@ -28,7 +28,7 @@ pub(crate) struct Asking {
     peers: Arc<Peers>,
     liveness: Arc<Liveness>,
     /// Opened when they are needed first.
-    channels: Mutex<BTreeMap<NodeId, Channel>>,
+    channels: Mutex<BTreeMap<NodeId, (String, Channel)>>,
     answers: OnceLock<Arc<dyn PeerAnswer>>,
     answering: Semaphore,
 }
@@ -79,12 +79,12 @@ impl Asking {
             return Err(AskError::Down);
         }
         let mut channels = self.channels.lock();
-        if let Some(channel) = channels.get(&node) {
+        if let Some((_, channel)) = channels.get(&node).filter(|(known, _)| *known == address) {
             return Ok(channel.clone());
         }
-        let endpoint = ask_endpoint(address).map_err(|error| AskError::Refused(error.to_string()))?;
+        let endpoint = ask_endpoint(&address).map_err(|error| AskError::Refused(error.to_string()))?;
         let channel = self.peers.network().connect_lazily(&endpoint);
-        channels.insert(node, channel.clone());
+        channels.insert(node, (address, channel.clone()));
         Ok(channel)
     }
 

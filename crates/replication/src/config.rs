@@ -20,8 +20,12 @@ pub struct Config {
     pub cluster_name: String,
     /// This node's name.
     pub name: String,
-    /// All founding nodes, this one included.
+    /// All founding nodes. A node that is not among them joins the cluster of those that it finds.
     pub founders: Vec<Founder>,
+    /// Other addresses (`host:port`) where members may be found.
+    pub seeds: Vec<String>,
+    /// Where other nodes reach this one, `host:port`. Needed by a node that is not among the founders.
+    pub address: Option<String>,
     /// How many shard groups a new cluster gets. Fixed at founding.
     pub shards: u32,
     /// Raft's timers.
@@ -30,6 +34,20 @@ pub struct Config {
     pub checkpoints: Checkpoints,
     /// Where the node lives.
     pub environment: Environment,
+}
+
+impl Config {
+    /// Where others reach this node, as far as it is configured.
+    pub(crate) fn own_address(&self) -> Option<String> {
+        let named = || self.founders.iter().find(|founder| founder.name == self.name);
+        self.address.clone().or_else(|| named().map(|founder| founder.address.clone()))
+    }
+
+    /// Where to reach a member: names stay, addresses may have moved, and the configuration knows best.
+    pub(crate) fn address_of(&self, name: &str, known: &str) -> String {
+        let configured = self.founders.iter().find(|founder| founder.name == name);
+        configured.map_or(known, |founder| founder.address.as_str()).to_owned()
+    }
 }
 
 /// Raft's timers. A crashed leader is replaced after its lease (`election_max`) plus a random time between `election_min` and
@@ -44,6 +62,10 @@ pub struct Timers {
     pub election_max: Duration,
     /// A peer that cannot be reached (though its process may live) is given up, with its clients, after this time.
     pub peer_grace: Duration,
+    /// A node of which nothing was heard for this time may be replaced by another disk with its name.
+    pub replace_after: Duration,
+    /// Replicas of a node of which nothing was heard for this time are made elsewhere, when there is a place. Zero: never.
+    pub heal_after: Duration,
 }
 
 impl Default for Timers {
@@ -53,6 +75,8 @@ impl Default for Timers {
             election_min: Duration::from_millis(300),
             election_max: Duration::from_millis(500),
             peer_grace: Duration::from_secs(10),
+            replace_after: Duration::from_secs(30),
+            heal_after: Duration::from_secs(600),
         }
     }
 }

@@ -17,6 +17,7 @@ use openraft::{
 use parking_lot::Mutex;
 use storage::LogStore;
 use telemetry::{Shutdown, task::TaskKind};
+use tokio::sync::oneshot;
 use tokio_stream::wrappers::ReceiverStream;
 use types::{GroupId, NodeId};
 
@@ -42,6 +43,10 @@ const STORE_QUEUED_MAX: usize = 64 * 1024 * 1024;
 const STALLED_MS: u64 = 1_000;
 /// How long to wait before looking again at a full queue.
 const PAUSE: Duration = Duration::from_millis(5);
+/// How long a group's tasks may take to let go of it when it ends.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Who has the machine when a group has ended: the group itself.
+const MACHINE_OWNERS: usize = 1;
 
 /// What every group of the node is made with.
 #[derive(Clone)]
@@ -52,6 +57,7 @@ pub(crate) struct Context {
     pub peers: Arc<Peers>,
     pub asked: Arc<Asked>,
     pub health: Arc<Health>,
+    /// The end of the node; of what a group is opened with, the end of the group.
     pub shutdown: Shutdown,
 }
 
@@ -61,21 +67,22 @@ pub(crate) struct Group<M: Machine> {
     pub raft: Raft<C, StateMachine<M>>,
     pub machine: Arc<Mutex<M>>,
     pub batcher: Arc<Batcher>,
-    pub voters: BTreeSet<NodeId>,
     pub log: GroupLog,
     pub health: Arc<Health>,
     store: Arc<dyn LogStore>,
+    /// Ends the group's tasks.
+    life: Shutdown,
 }
 
 impl<M: Machine> Group<M> {
-    /// Opens the group from the store and starts it.
+    /// Opens the group from the store and starts it. Founding voters make it begin, when it has not yet.
     pub(crate) async fn open(
         context: &Context,
         id: GroupId,
         machine: M,
         batcher: Arc<Batcher>,
         cache: Arc<EntryCache>,
-        voters: BTreeSet<NodeId>,
+        founding: Option<BTreeSet<NodeId>>,
     ) -> Result<Arc<Self>, io::Error> {
         let log = GroupLog::open(id, Arc::clone(&context.store), cache)?;
         let machine = Arc::new(Mutex::new(machine));
@@ -102,8 +109,10 @@ impl<M: Machine> Group<M> {
             .await
             .map_err(io::Error::other)?;
         let (health, store) = (Arc::clone(&context.health), Arc::clone(&context.store));
-        let group = Group { id, raft, machine, batcher, voters, log, health, store };
-        group.initialize(context.node).await?;
+        let group = Group { id, raft, machine, batcher, log, health, store, life: context.shutdown.clone() };
+        if let Some(voters) = founding.filter(|voters| voters.contains(&context.node)) {
+            group.initialize(&voters).await?;
+        }
         let group = Arc::new(group);
         let kind = TaskKind::Critical(context.shutdown.clone());
         telemetry::task::spawn(
@@ -114,11 +123,11 @@ impl<M: Machine> Group<M> {
         Ok(group)
     }
 
-    async fn initialize(&self, node: NodeId) -> Result<(), io::Error> {
-        if !self.voters.contains(&node) || self.raft.is_initialized().await.map_err(io::Error::other)? {
+    async fn initialize(&self, voters: &BTreeSet<NodeId>) -> Result<(), io::Error> {
+        if self.raft.is_initialized().await.map_err(io::Error::other)? {
             return Ok(());
         }
-        let voters: BTreeSet<u64> = self.voters.iter().map(|voter| voter.0).collect();
+        let voters: BTreeSet<u64> = voters.iter().map(|voter| voter.0).collect();
         match self.raft.initialize(voters).await {
             Ok(()) => Ok(()),
             // Another founder was faster and its first entry is here already.
@@ -189,6 +198,36 @@ impl<M: Machine> Group<M> {
     pub(crate) fn applied(&self) -> u64 {
         use openraft::async_runtime::WatchReceiver;
         self.raft.metrics().borrow_watched().last_applied.map_or(0, |id| id.index)
+    }
+
+    /// Its voters, as this node's replica knows them.
+    pub(crate) fn voters(&self) -> BTreeSet<NodeId> {
+        self.raft.voter_ids().map(NodeId).collect()
+    }
+
+    /// Ends the replica and deletes its data.
+    pub(crate) async fn close(self: Arc<Self>) {
+        self.life.request("the group's replica on this node ends");
+        if let Err(error) = self.raft.shutdown().await {
+            tracing::warn!(group_id = %self.id, %error, "group did not end in order");
+        }
+        // Whoever still works with the machine may write.
+        let idle = async {
+            while Arc::strong_count(&self.machine) > MACHINE_OWNERS {
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        if tokio::time::timeout(CLOSE_TIMEOUT, idle).await.is_err() {
+            tracing::warn!(group_id = %self.id, "group is still in use though it ended");
+        }
+        let (sender, done) = oneshot::channel();
+        self.store.forget(self.id, Box::new(move |result| drop(sender.send(result))));
+        match done.await {
+            Ok(Ok(())) => tracing::info!(group_id = %self.id, "the group's replica on this node is gone"),
+            Ok(Err(error)) => tracing::error!(group_id = %self.id, %error, "data of the group could not be deleted"),
+            // The store has failed, which it says itself.
+            Err(_) => {}
+        }
     }
 
     /// How far each voter has the log, as a leader knows it.

@@ -17,6 +17,8 @@ struct Peer {
     up: bool,
     down_since: Instant,
     refused: bool,
+    /// When it was heard from last: its link was up, or it dialled in.
+    heard_at: Instant,
 }
 
 /// Why sessions of a node are over.
@@ -30,10 +32,17 @@ pub(crate) enum Verdict {
     Unknown,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Liveness {
     peers: Mutex<BTreeMap<NodeId, Peer>>,
     changed: Notify,
+    since: Instant,
+}
+
+impl Default for Liveness {
+    fn default() -> Self {
+        Liveness { peers: Mutex::default(), changed: Notify::new(), since: Instant::now() }
+    }
 }
 
 impl Liveness {
@@ -51,8 +60,18 @@ impl Liveness {
         let mut peers = self.peers.lock();
         let peer = peers.entry(node).or_insert_with(Peer::new);
         peer.boot = peer.boot.max(boot);
+        peer.heard_at = Instant::now();
         drop(peers);
         self.changed.notify_waiters();
+    }
+
+    /// For how long nothing was heard from a node, as far as this one can tell.
+    pub(crate) fn silent_for(&self, node: NodeId) -> Duration {
+        match self.peers.lock().get(&node) {
+            Some(peer) if peer.up => Duration::ZERO,
+            Some(peer) => peer.heard_at.elapsed(),
+            None => self.since.elapsed(),
+        }
     }
 
     /// Returns whether this is news.
@@ -63,6 +82,7 @@ impl Liveness {
         let news = peer.up || (refused && !peer.refused);
         if peer.up {
             peer.down_since = Instant::now();
+            peer.heard_at = peer.down_since;
         }
         peer.up = false;
         peer.refused = refused;
@@ -93,7 +113,8 @@ impl Liveness {
 
 impl Peer {
     fn new() -> Self {
-        Peer { boot: 0, up: false, down_since: Instant::now(), refused: false }
+        let now = Instant::now();
+        Peer { boot: 0, up: false, down_since: now, refused: false, heard_at: now }
     }
 }
 

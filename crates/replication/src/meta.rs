@@ -16,6 +16,7 @@ use crate::{
     client::Route,
     liveness::Liveness,
     machine::{EntryAt, Machine},
+    members::Members,
     metrics,
     proposals::Proposals,
     raft_types::Batch,
@@ -43,9 +44,17 @@ pub(crate) struct MetaState {
     route: Arc<dyn Route>,
     liveness: Arc<Liveness>,
     pending: Mutex<Pending>,
-    members: RwLock<Vec<NodeId>>,
+    members: Arc<Members>,
     changes: Changes,
     spread: Arc<Spread>,
+}
+
+/// What is known of other nodes, and the ways to them.
+pub(crate) struct Others {
+    pub peers: Arc<Peers>,
+    pub route: Arc<dyn Route>,
+    pub liveness: Arc<Liveness>,
+    pub members: Arc<Members>,
 }
 
 #[derive(Default)]
@@ -56,14 +65,8 @@ struct Pending {
 }
 
 impl MetaState {
-    pub(crate) fn new(
-        node: NodeId,
-        boot: u64,
-        observer: Arc<dyn MetadataObserver>,
-        peers: Arc<Peers>,
-        route: Arc<dyn Route>,
-        liveness: Arc<Liveness>,
-    ) -> Self {
+    pub(crate) fn new(node: NodeId, boot: u64, observer: Arc<dyn MetadataObserver>, others: Others) -> Self {
+        let Others { peers, route, liveness, members } = others;
         MetaState {
             node,
             boot,
@@ -73,7 +76,7 @@ impl MetaState {
             route,
             liveness,
             pending: Mutex::default(),
-            members: RwLock::default(),
+            members,
             changes: Changes::default(),
             spread: Arc::default(),
         }
@@ -88,13 +91,9 @@ impl MetaState {
         &self.changes
     }
 
-    /// All nodes of the cluster.
-    pub(crate) fn set_members(&self, members: Vec<NodeId>) {
-        *self.members.write() = members;
-    }
-
-    pub(crate) fn members(&self) -> impl Iterator<Item = NodeId> {
-        self.members.read().clone().into_iter()
+    /// All members of the cluster, as they are known here.
+    pub(crate) fn members(&self) -> &Members {
+        &self.members
     }
 
     /// Proposes at once, and waits for the answer; what it gives waits for the live nodes.
@@ -119,6 +118,16 @@ impl MetaState {
             });
             Ok(AppliedChange { reply, spread })
         }
+    }
+
+    /// Proposes, and waits for the answer and for the live nodes.
+    pub(crate) async fn propose(
+        self: &Arc<Self>,
+        command: &metadata::Command,
+    ) -> Result<metadata::Reply, MetadataUnavailable> {
+        let AppliedChange { reply, spread } = self.change(command).await?;
+        spread.await;
+        Ok(reply)
     }
 
     fn send(
@@ -147,7 +156,7 @@ impl MetaState {
     }
 
     fn live_peers(&self) -> impl Iterator<Item = NodeId> {
-        self.peers.nodes().filter(|node| self.liveness.is_up(*node))
+        self.peers.nodes().into_iter().filter(|node| self.liveness.is_up(*node))
     }
 
     /// A node says how far it has applied the metadata.
@@ -221,6 +230,9 @@ impl MetaMachine {
         if !events.is_empty() {
             self.state.observer.changed(&self.state.machine.read(), &events);
             self.state.changes.note(&events);
+            if events.contains(&metadata::Event::ClusterChanged) {
+                self.state.members.update(&self.state.machine.read());
+            }
         }
         let waiting = if own { self.state.pending.lock().waiting.remove(&id) } else { None };
         if let Some((_, sender)) = waiting {
@@ -275,7 +287,9 @@ impl Machine for MetaMachine {
         let proposals = segments.iter().position(|(key, _)| *key == PROPOSALS_KEY).map(|at| segments.remove(at).1);
         self.proposals = proposals.map(Proposals::decode).transpose()?.unwrap_or_default();
         *self.state.machine.write() = proto::metadata::decode_snapshot(segments)?;
-        self.state.observer.replaced(&self.state.machine.read());
+        let machine = self.state.machine.read();
+        self.state.members.update(&machine);
+        self.state.observer.replaced(&machine);
         Ok(())
     }
 

@@ -1,7 +1,9 @@
 //! Replication of one node: its groups, its links, and what the broker sees of both.
 
+mod admin;
 mod door;
 mod join;
+mod keeper;
 mod leadership;
 mod links;
 mod replicas;
@@ -11,7 +13,10 @@ mod start;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, OnceLock, atomic::AtomicU64},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64},
+    },
     time::Duration,
 };
 
@@ -21,11 +26,12 @@ use queue::Command;
 use types::{Blob, GroupId, NodeId, QueueId, SessionId};
 
 pub(crate) use self::join::first_session_serial;
+use self::routes::Routes;
 pub use self::{
+    admin::{ClusterError, ClusterStatus, GroupStatus, NodeStatus},
     join::{Joined, StartError},
     replicas::ReplicaState,
 };
-use self::{routes::Routes, start::voters};
 use crate::{
     alarms::Alarms,
     api::{
@@ -35,12 +41,14 @@ use crate::{
     ask::Asking,
     client::{GroupClient, Route},
     clock::Clock,
+    config::Config,
     counts::Counts,
     effects::EffectQueue,
     founding::Identity,
     group::Group,
     health::Health,
     liveness::Liveness,
+    members::Members,
     meta::{MetaMachine, MetaState},
     metrics,
     shard::ShardMachine,
@@ -58,7 +66,11 @@ impl std::fmt::Debug for Replication {
 }
 
 struct Inner {
+    config: Config,
     identity: Identity,
+    members: Arc<Members>,
+    /// Whether peers say that this node is no member any more.
+    expelled: AtomicBool,
     boot: u64,
     clock: Clock,
     peers: Arc<Peers>,
@@ -81,42 +93,18 @@ struct Inner {
     forwarded: AtomicU64,
 }
 
-/// The state of a group as this node sees it.
-#[derive(Clone, Debug)]
-pub struct GroupStatus {
-    /// The group.
-    pub group: GroupId,
-    /// Its leader, when one is known.
-    pub leader: Option<NodeId>,
-    /// Its voters.
-    pub members: Vec<NodeId>,
-}
-
 impl Replication {
-    /// All groups, as this node sees them.
-    pub fn status(&self) -> Vec<GroupStatus> {
-        let inner = &self.0;
-        let meta = inner.meta_group.get().map(|group| (group.id, group.leader()));
-        let shards = inner.shards.read();
-        let shards = shards.values().map(|group| (group.id, group.leader()));
-        let known = meta.into_iter().chain(shards);
-        known
-            .map(|(group, leader)| GroupStatus {
-                group,
-                leader,
-                members: voters(&inner.identity, group).into_iter().collect(),
-            })
-            .collect()
-    }
-
     /// Who leads the group, as this node sees it.
     pub fn leader(&self, group: GroupId) -> Option<NodeId> {
-        group.local_node().or_else(|| self.0.client(group).known_leader())
+        match group {
+            GroupId::META => self.0.meta.known_leader(),
+            group => group.local_node().or_else(|| self.0.client(group).known_leader()),
+        }
     }
 
     /// The name of a member.
-    pub fn name_of(&self, node: NodeId) -> Option<&str> {
-        self.0.identity.members.get(&node).map(|member| member.name.as_str())
+    pub fn name_of(&self, node: NodeId) -> Option<String> {
+        self.0.members.get(node).map(|member| member.name.to_string())
     }
 
     /// Groups that have no leader that this node knows of: it is not ready while there are any.
@@ -245,7 +233,7 @@ impl api::Counts for Replication {
 
 impl PeerAsk for Replication {
     fn nodes(&self) -> Vec<NodeId> {
-        self.0.identity.members.keys().copied().collect()
+        self.0.members.nodes()
     }
 
     fn ask(&self, node: NodeId, question: Bytes, limit: Duration) -> BoxFuture<Result<Bytes, AskError>> {

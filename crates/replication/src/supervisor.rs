@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use metadata::{ClusterCommand, Observed, Plan};
 use openraft::async_runtime::WatchReceiver;
 use queue::{Chunk, Command, Producer};
 use telemetry::Shutdown;
@@ -18,6 +19,7 @@ use crate::{
     machine::Machine,
     meta::{MetaMachine, MetaState},
     reconcile::{GroupChanges, Reconcile},
+    reconfigure::Progress,
     shard::ShardMachine,
     upkeep::{Checkpoints, Standing},
 };
@@ -28,6 +30,12 @@ const ROUND: Duration = Duration::from_millis(250);
 const BALANCE_AFTER: Duration = Duration::from_secs(5);
 /// Entries that the preferred node may be behind when it is given a group.
 const BALANCE_LAG_MAX: u64 = 16;
+/// Pause between two steps of placing replicas.
+const STEP_PAUSE: Duration = Duration::from_millis(500);
+/// Pause before a step that only evens the load.
+const BALANCE_PAUSE: Duration = Duration::from_secs(3);
+/// How long a group waits for the metadata to take its report; it has other things to do.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Commands of one chunk that a leader proposes.
 const COMMANDS_MAX: usize = 1000;
 
@@ -39,8 +47,6 @@ pub(crate) struct Supervisor<M: Machine> {
     pub timers: Timers,
     pub checkpoints: Checkpoints,
     pub shutdown: Shutdown,
-    /// Who should lead when everybody is there.
-    pub preferred: NodeId,
     pub boot: u64,
     pub meta: Arc<MetaState>,
     /// Queues of the group whose settings have changed.
@@ -59,6 +65,8 @@ pub(crate) struct Duty {
     /// The term in which this node led in the last round.
     term: Option<u64>,
     reconcile: Reconcile,
+    /// When the cluster was changed last.
+    stepped_at: Option<Instant>,
 }
 
 impl Default for Duty {
@@ -70,6 +78,7 @@ impl Default for Duty {
             leading_since: None,
             term: None,
             reconcile: Reconcile::default(),
+            stepped_at: None,
         }
     }
 }
@@ -154,26 +163,72 @@ where
 
     /// Gives the group to the node that is meant to lead it.
     async fn balance(&mut self) {
+        let members = self.meta.members();
+        let is_draining = !members.may_lead(self.node);
+        let is_urgent = is_draining || members.is_pinned(self.group.id);
         let settled = self.duty.leading_since.is_some_and(|since| since.elapsed() > BALANCE_AFTER);
-        let is_fit = self.liveness.is_up(self.preferred) && !self.group.health.is_peer_stalled(self.preferred);
-        if self.preferred == self.node || !settled || !is_fit {
-            return;
+        let preferred = members.preferred(self.group.id).filter(|node| self.is_fit(*node));
+        match preferred {
+            Some(node) if node != self.node && (settled || is_urgent) => self.lead_at(node).await,
+            Some(_) => {}
+            None if is_draining => self.lead_elsewhere(&self.group.voters()).await,
+            None => {}
         }
+    }
+
+    /// Whether that node is there and could lead: a disk that hangs could not.
+    fn is_fit(&self, node: NodeId) -> bool {
+        self.liveness.is_up(node) && !self.group.health.is_peer_stalled(node)
+    }
+
+    /// Gives the group to whoever of these is there and has most of the log, rather to one that should lead.
+    pub(crate) async fn lead_elsewhere(&mut self, voters: &BTreeSet<NodeId>) {
+        let members = self.meta.members();
+        let matched = self.group.matched();
+        let heirs = matched.iter().map(|(node, matched)| (NodeId(*node), *matched));
+        let heirs = heirs.filter(|(node, _)| voters.contains(node) && self.is_fit(*node));
+        if let Some((heir, _)) = heirs.max_by_key(|(node, matched)| (members.may_lead(*node), *matched)) {
+            self.lead_at(heir).await;
+        }
+    }
+
+    async fn lead_at(&mut self, node: NodeId) {
         let caught_up = {
             let metrics = self.group.raft.metrics();
             let now = metrics.borrow_watched();
-            let matched = now.replication.as_ref().and_then(|all| all.get(&self.preferred.0).cloned().flatten());
+            let matched = now.replication.as_ref().and_then(|all| all.get(&node.0).cloned().flatten());
             matched.map_or(0, |id| id.index) + BALANCE_LAG_MAX >= now.last_log_index.unwrap_or(0)
         };
-        if caught_up && self.group.raft.trigger().transfer_leader(self.preferred.0).await.is_ok() {
-            tracing::info!(group_id = %self.group.id, to = %self.preferred, "leadership goes to the preferred node");
+        if caught_up && self.group.raft.trigger().transfer_leader(node.0).await.is_ok() {
+            tracing::info!(group_id = %self.group.id, to = %node, "leadership goes to another node");
             self.duty.leading_since = Some(Instant::now());
+        }
+    }
+
+    /// Brings the group's voters to where metadata wants them, and reports where they are.
+    async fn reconfigure(&mut self, learners: impl Fn(&BTreeSet<NodeId>) -> BTreeSet<NodeId> + Send) {
+        let placement = self.meta.members().placement(self.group.id);
+        let wanted = placement.as_ref().map_or_else(|| self.group.voters(), |placement| placement.wanted.clone());
+        if let (Some(placement), Some(voters)) = (&placement, self.group.stable_voters())
+            && placement.voters != voters
+        {
+            let group = self.group.id;
+            tracing::info!(group_id = %group, ?voters, "the group's voters are told");
+            // What was not written down is so in the next round.
+            let moved = metadata::Command::Cluster(ClusterCommand::Moved { group, voters });
+            tokio::time::timeout(REPORT_TIMEOUT, self.meta.propose(&moved)).await.ok();
+        }
+        match self.group.reconfigure(self.node, &wanted, &learners(&wanted), &self.liveness).await {
+            Progress::LeadElsewhere => self.lead_elsewhere(&wanted).await,
+            Progress::Settled | Progress::UnderWay => {}
         }
     }
 }
 
 impl Chores for Supervisor<ShardMachine> {
     async fn lead(&mut self) {
+        // Before metadata says otherwise, the group has no learners.
+        self.reconfigure(BTreeSet::clone).await;
         let mut commands = self.nodes_over();
         loop {
             let round = {
@@ -203,9 +258,22 @@ impl Supervisor<ShardMachine> {
         let nodes = self.group.machine.lock().queues().nodes();
         let verdict = |node| match node == self.node {
             true => Verdict::Here { boot: self.boot },
+            false if self.meta.members().is_gone(node) => Verdict::Gone,
             false => self.liveness.verdict(node, self.timers.peer_grace),
         };
         nodes.into_iter().filter_map(|known| node_over(known, verdict(known.node))).collect()
+    }
+}
+
+/// What this node knows of the others, but for who has caught up.
+pub(crate) fn observe(own: NodeId, cluster: &metadata::Cluster, liveness: &Liveness, timers: &Timers) -> Observed {
+    let nodes = || cluster.members.keys().copied();
+    let silent_for = |node: NodeId, time: Duration| node != own && liveness.silent_for(node) >= time;
+    Observed {
+        live: nodes().filter(|node| *node == own || liveness.is_up(*node)).collect(),
+        silent: nodes().filter(|node| silent_for(*node, timers.replace_after)).collect(),
+        lost: nodes().filter(|node| !timers.heal_after.is_zero() && silent_for(*node, timers.heal_after)).collect(),
+        caught_up: BTreeSet::new(),
     }
 }
 
@@ -240,30 +308,48 @@ pub(crate) fn system_chunk(commands: Vec<Command>) -> Submission {
 
 impl Chores for Supervisor<MetaMachine> {
     async fn lead(&mut self) {
-        self.admit_learners().await;
+        // Nodes that have no vote follow the metadata all the same.
+        let members: BTreeSet<NodeId> = self.meta.members().nodes().into_iter().collect();
+        self.reconfigure(|_| members.clone()).await;
         self.forget_memory().await;
+        self.place().await;
     }
 }
 
 impl Supervisor<MetaMachine> {
-    /// Nodes that have no vote follow the metadata all the same.
-    async fn admit_learners(&self) {
-        let members: BTreeSet<u64> = {
-            let metrics = self.group.raft.metrics();
-            let now = metrics.borrow_watched();
-            now.membership_config.membership().nodes().map(|(node, _)| *node).collect()
-        };
-        let missing = self.meta.members().find(|node| !members.contains(&node.0));
-        if let Some(node) = missing
-            && let Err(error) = self.group.raft.add_learner(node.0, openraft::impls::EmptyNode {}, false).await
-        {
-            tracing::warn!(%node, %error, "node could not be admitted to the metadata group");
+    /// Takes the next step about members and placements, one at a time.
+    async fn place(&mut self) {
+        let Some(cluster) = self.meta.members().recorded() else { return };
+        let Plan::Do(step) = cluster.plan(&self.observe(&cluster)) else { return };
+        let pause = if step.is_balance { BALANCE_PAUSE } else { STEP_PAUSE };
+        if self.duty.stepped_at.is_some_and(|at| at.elapsed() < pause) {
+            return;
         }
+        self.duty.stepped_at = Some(Instant::now());
+        let command = match step.command {
+            ClusterCommand::Remove { node, .. } => {
+                let heir = Some(metadata::Home { node: self.node, boot: self.boot });
+                ClusterCommand::Remove { node, heir }
+            }
+            command => command,
+        };
+        tracing::info!(?command, "the cluster changes");
+        // Unanswered, it is planned again.
+        if let Ok(metadata::Reply::Refused(refusal)) = self.meta.propose(&metadata::Command::Cluster(command)).await {
+            tracing::warn!(reason = refusal.reply_text(), "a change of the cluster was refused");
+        }
+    }
+
+    fn observe(&self, cluster: &metadata::Cluster) -> Observed {
+        let mut observed = observe(self.node, cluster, &self.liveness, &self.timers);
+        let caught_up = |node: &NodeId| *node == self.node || self.group.is_caught_up(*node);
+        observed.caught_up = cluster.members.keys().copied().filter(caught_up).collect();
+        observed
     }
 
     /// What lived in the memory of nodes that are gone, or that started anew, goes from metadata.
     async fn forget_memory(&self) {
-        let members: BTreeSet<NodeId> = self.meta.members().collect();
+        let members: BTreeSet<NodeId> = self.meta.members().nodes().into_iter().collect();
         let homes: Vec<metadata::Home> =
             self.meta.read().local_homes().filter(|home| members.contains(&home.node)).collect();
         for home in homes {

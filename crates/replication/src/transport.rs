@@ -7,7 +7,7 @@ mod peers;
 mod server;
 pub(crate) mod wire;
 
-pub(crate) use link::{Down, LinkEvents, LinkKind, ask_endpoint, client as ask_client, found_at, hello};
+pub(crate) use link::{Down, LinkEvents, LinkKind, ask_endpoint, client as ask_client, found_at, hello, join_at};
 pub(crate) use network::{Asked, Factory};
 pub(crate) use peers::{PeerAddress, Peers};
 pub(crate) use server::{Live, Node, Port, PortBox, Service, serve};

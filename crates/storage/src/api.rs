@@ -104,6 +104,9 @@ pub trait LogStore: fmt::Debug + Send + Sync + 'static {
     /// append may have been acknowledged.
     fn install_snapshot(&self, group: GroupId, snapshot: InstalledSnapshot, done: Completion);
 
+    /// Removes everything of the group: its log, bodies, vote and checkpoint. The group may begin anew afterwards.
+    fn forget(&self, group: GroupId, done: Completion);
+
     /// Called when everything that was queued before is durable.
     fn barrier(&self, done: Completion);
 

@@ -37,6 +37,11 @@ pub(crate) enum Tag {
     Checkpoint,
 }
 
+impl Tag {
+    /// All of them.
+    pub(crate) const ALL: [Tag; 4] = [Tag::Vote, Tag::Committed, Tag::Purged, Tag::Checkpoint];
+}
+
 /// Key of a log entry, in `rlog` and in `rbody`.
 pub(crate) fn entry(group: GroupId, index: u64) -> [u8; ENTRY_KEY_BYTES] {
     let mut key = [0; ENTRY_KEY_BYTES];

@@ -57,6 +57,11 @@ pub(crate) enum Op {
         group: GroupId,
     },
     Install(Box<InstallOp>),
+    /// Everything of the group goes.
+    Forget {
+        group: GroupId,
+        done: Completion,
+    },
     Barrier {
         done: Completion,
     },
@@ -105,7 +110,11 @@ impl Op {
             // A large checkpoint does not fill the queue: it is written in parts and does not hold back others.
             Op::Install(install) => install.bytes().min(CHECKPOINT_BYTES_MAX),
             Op::Value { value, .. } | Op::NodeValue { value, .. } => value.len(),
-            Op::Truncate { .. } | Op::Purge { .. } | Op::DropOrphans { .. } | Op::Barrier { .. } => 0,
+            Op::Truncate { .. }
+            | Op::Purge { .. }
+            | Op::DropOrphans { .. }
+            | Op::Forget { .. }
+            | Op::Barrier { .. } => 0,
         };
         payload + OVERHEAD_BYTES
     }
@@ -119,7 +128,8 @@ impl Op {
             | Op::Purge { group, .. }
             | Op::DeleteBlobs { group, .. }
             | Op::PutBlobs { group, .. }
-            | Op::DropOrphans { group } => Some(*group),
+            | Op::DropOrphans { group }
+            | Op::Forget { group, .. } => Some(*group),
             Op::Install(install) => Some(install.group),
             Op::Barrier { .. } | Op::NodeValue { .. } => None,
         }
@@ -128,9 +138,12 @@ impl Op {
     /// Whether somebody waits for it.
     pub(crate) fn waits(&self) -> bool {
         match self {
-            Op::Append { .. } | Op::Truncate { .. } | Op::Install(_) | Op::Barrier { .. } | Op::NodeValue { .. } => {
-                true
-            }
+            Op::Append { .. }
+            | Op::Truncate { .. }
+            | Op::Install(_)
+            | Op::Forget { .. }
+            | Op::Barrier { .. }
+            | Op::NodeValue { .. } => true,
             Op::Value { done, .. } => done.is_some(),
             Op::Purge { .. } | Op::DeleteBlobs { .. } | Op::PutBlobs { .. } | Op::DropOrphans { .. } => false,
         }
@@ -140,7 +153,9 @@ impl Op {
     pub(crate) fn into_done(self) -> Option<Done> {
         match self {
             Op::Append { group, done, .. } => Some(Done::Append(group, done)),
-            Op::Truncate { done, .. } | Op::Barrier { done } | Op::NodeValue { done, .. } => Some(Done::Each(done)),
+            Op::Truncate { done, .. } | Op::Forget { done, .. } | Op::Barrier { done } | Op::NodeValue { done, .. } => {
+                Some(Done::Each(done))
+            }
             Op::Install(install) => Some(Done::Each(install.done)),
             Op::Value { done, .. } => done.map(Done::Each),
             Op::Purge { .. } | Op::DeleteBlobs { .. } | Op::PutBlobs { .. } | Op::DropOrphans { .. } => None,

@@ -149,7 +149,7 @@ impl SimDisk {
         let nobody = || -> Completion { Box::new(drop) };
         let waiting = self.pending.iter_mut().take(operations).filter_map(|op| match op {
             Op::Append { group, done, .. } => Some(Done::Append(*group, std::mem::replace(done, nobody()))),
-            Op::Truncate { done, .. } | Op::Barrier { done } | Op::NodeValue { done, .. } => {
+            Op::Truncate { done, .. } | Op::Forget { done, .. } | Op::Barrier { done } | Op::NodeValue { done, .. } => {
                 Some(Done::Each(std::mem::replace(done, nobody())))
             }
             Op::Install(install) => Some(Done::Each(std::mem::replace(&mut install.done, nobody()))),
@@ -216,6 +216,10 @@ impl LogStore for SimStore {
 
     fn install_snapshot(&self, group: GroupId, snapshot: InstalledSnapshot, done: Completion) {
         self.queue(Op::Install(Box::new(InstallOp::from_snapshot(group, snapshot, done))));
+    }
+
+    fn forget(&self, group: GroupId, done: Completion) {
+        self.queue(Op::Forget { group, done });
     }
 
     fn barrier(&self, done: Completion) {

@@ -66,7 +66,8 @@ impl Broker {
             | Event::VhostChanged { .. }
             | Event::ExchangeChanged { .. }
             | Event::QueueSettingsChanged { .. }
-            | Event::GlobalParameterChanged { .. } => {}
+            | Event::GlobalParameterChanged { .. }
+            | Event::ClusterChanged => {}
         }
     }
 

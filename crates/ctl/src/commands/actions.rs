@@ -11,6 +11,7 @@ use super::{
         Bindings, Channels, Connections, Consumers, Definitions, Exchanges, Limits, Parameters, Permissions, Policies,
         Queues, TopicPermissions, Users, Vhosts,
     },
+    cluster,
 };
 use crate::{
     client::{Client, part},
@@ -23,6 +24,7 @@ pub(super) fn act(client: &Client, topic: &Topic, format: Format) -> Result<Stri
     match topic {
         Topic::Status => Ok(format!("{}\n", serde_json::to_string_pretty(&client.get("overview")?)?)),
         Topic::Nodes => show("nodes", &["name", "id", "running", "address"]),
+        Topic::Cluster(command) => cluster::act(client, command, format),
         Topic::Alarms => alarms(client),
         Topic::Vhosts(command) => vhosts(client, command, format),
         Topic::Users(command) => users(client, command, format),

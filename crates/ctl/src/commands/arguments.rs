@@ -10,6 +10,31 @@ use crate::bytes;
 const VHOST: &str = "/";
 
 #[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Cluster {
+    /// Nodes, groups, and what is under way
+    Status,
+    /// How far a node is that was started with cluster.seeds or cluster.nodes of this cluster, and so joins by itself
+    Join { name: String },
+    /// Moves a node's replicas to others and removes it
+    Decommission {
+        name: String,
+        /// Also when groups will have fewer replicas than they should
+        #[arg(long)]
+        force: bool,
+    },
+    /// Removes a node that is down for ever; its replicas are made elsewhere as far as there is a place
+    Forget { name: String },
+    /// Takes leaders and clients from a node, for maintenance
+    Drain { name: String },
+    /// Lets a drained node serve again, or one that was to leave stay
+    Undrain { name: String },
+    /// Lets every node lead its share
+    Rebalance,
+    /// Lets a node lead a group
+    TransferLeader { group: u32, name: String },
+}
+
+#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Vhosts {
     /// All virtual hosts
     List,

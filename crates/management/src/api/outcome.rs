@@ -80,7 +80,9 @@ pub(crate) fn put(reply: &Reply) -> Outcome {
 pub(crate) fn gone(reply: &Reply) -> Outcome {
     match reply {
         Reply::Done(Change::Unchanged) | Reply::Deleted { existed: false, .. } => Err(Failure::not_found()),
-        Reply::Done(_) | Reply::Deleted { .. } | Reply::Queue { .. } | Reply::Refused(_) => no_content(),
+        Reply::Done(_) | Reply::Deleted { .. } | Reply::Queue { .. } | Reply::Admitted { .. } | Reply::Refused(_) => {
+            no_content()
+        }
     }
 }
 

@@ -18,6 +18,7 @@ impl Machine {
     /// # Errors
     /// The first invariant that does not hold.
     pub fn check(&self) -> Result<(), InvariantBroken> {
+        self.cluster.check()?;
         self.check_permissions()?;
         for queue in self.queues.values() {
             self.check_queue(queue)?;

@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::{Machine, Record};
 use crate::{
-    Binding, Destination, Exchange, Policy, Queue, User, Vhost,
+    Binding, Cluster, Destination, Exchange, Policy, Queue, User, Vhost,
     canonical::{put_bytes, put_len, put_table},
 };
 
@@ -35,6 +35,7 @@ fn put_record(out: &mut BytesMut, record: &Record) {
             out.put_slice(&[0, u8::from(*bootstrapped)]);
             out.put_u64_le(last_queue_id.0);
         }
+        Record::Cluster(cluster) => put_cluster(out, cluster),
         Record::Vhost(vhost) => put_vhost(out, vhost),
         Record::User(user) => put_user(out, user),
         Record::Permissions { user, vhost, permissions } => {
@@ -149,4 +150,24 @@ fn put_binding(out: &mut BytesMut, binding: &Binding) {
     }
     put_bytes(out, binding.routing_key.as_bytes());
     put_table(out, &binding.arguments);
+}
+
+fn put_cluster(out: &mut BytesMut, cluster: &Cluster) {
+    out.put_u8(11);
+    out.put_u64_le(cluster.last_node);
+    put_len(out, cluster.members.len());
+    for member in cluster.members.values() {
+        out.put_u64_le(member.node.0);
+        put_texts(out, [member.name.as_bytes(), &member.uuid, member.address.as_bytes()]);
+        put_bytes(out, member.state.as_str().as_bytes());
+        out.put_u64_le(member.replaces.map_or(0, |node| node.0));
+    }
+    for (group, placement) in &cluster.placements {
+        out.put_u32_le(group.0);
+        for nodes in [&placement.wanted, &placement.voters] {
+            put_len(out, nodes.len());
+            nodes.iter().for_each(|node| out.put_u64_le(node.0));
+        }
+        out.put_u64_le(placement.leader.map_or(0, |node| node.0));
+    }
 }

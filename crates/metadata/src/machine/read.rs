@@ -7,7 +7,7 @@ use types::{FieldTable, GroupId, QueueId, ShortStr};
 
 use super::{Machine, Room};
 use crate::{
-    BindingRef, ConnectionId, Destination, Exchange, Home, Permissions, Queue, Refusal, Resource, User, Vhost,
+    BindingRef, Cluster, ConnectionId, Destination, Exchange, Home, Permissions, Queue, Refusal, Resource, User, Vhost,
     binding::{BindingKey, ReverseKey},
 };
 
@@ -30,6 +30,11 @@ impl Machine {
     /// Whether [`Command::Bootstrap`](crate::Command::Bootstrap) was applied.
     pub fn is_bootstrapped(&self) -> bool {
         self.bootstrapped
+    }
+
+    /// Members of the cluster, and where groups are.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
     }
 
     /// The id that the next queue gets.

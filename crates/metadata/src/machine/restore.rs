@@ -3,7 +3,7 @@
 use types::{QueueId, ShortStr};
 
 use super::{InvariantBroken, Machine, Room};
-use crate::{Binding, Event, Exchange, Permissions, Policy, Queue, TopicPermissions, User, Vhost, compact};
+use crate::{Binding, Cluster, Event, Exchange, Permissions, Policy, Queue, TopicPermissions, User, Vhost, compact};
 
 /// One piece of the state.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +15,8 @@ pub enum Record {
         /// The id before [`Machine::next_queue_id`].
         last_queue_id: QueueId,
     },
+    /// The members of the cluster, once they were recorded.
+    Cluster(Cluster),
     /// A vhost.
     Vhost(Vhost),
     /// A user.
@@ -93,7 +95,9 @@ impl Machine {
             permissions: permissions.clone(),
         });
         let exchanges = self.vhosts.values().flat_map(|room| room.exchanges.values());
+        let cluster = Some(&self.cluster).filter(|cluster| cluster.is_recorded()).cloned();
         std::iter::once(head)
+            .chain(cluster.map(Record::Cluster))
             .chain(self.vhosts().cloned().map(Record::Vhost))
             .chain(self.users().cloned().map(Record::User))
             .chain(permissions)
@@ -150,6 +154,7 @@ impl Machine {
                 self.bootstrapped = bootstrapped;
                 self.last_queue_id = last_queue_id.0;
             }
+            Record::Cluster(cluster) => self.cluster = cluster,
             Record::Vhost(vhost) => {
                 let (name, tags) = (vhost.name.compact(), vhost.tags.iter().map(|tag| tag.compact()).collect());
                 self.insert_vhost(Vhost { name, tags, ..vhost }, events);
@@ -218,6 +223,7 @@ impl Machine {
                 self.put_policy(Policy { name, definition, ..policy }, operator, events);
             }
             Record::Head { .. }
+            | Record::Cluster(_)
             | Record::Vhost(_)
             | Record::User(_)
             | Record::Permissions { .. }

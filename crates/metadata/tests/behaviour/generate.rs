@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use metadata::{
-    Bind, Bootstrap, ClearPermissions, ClearTopicPermissions, Command, ConnectionId, DeclareExchange, DeclareQueue,
-    DeleteExchange, DeleteParameter, DeletePolicy, HashAlgorithm, Home, NodeGone, PasswordHash, Permissions,
-    PutGlobalParameter, PutParameter, PutPolicy, PutUser, PutVhost, QueueType, SetPassword, SetPermissions, SetTags,
-    SetTopicPermissions, SetUserLimit, SetVhostLimit, Target, TopicPermissions, Unbind, UserLimit, VhostDefaults,
-    VhostLimit, VhostLimits,
+    Admission, Bind, Bootstrap, ClearPermissions, ClearTopicPermissions, Cluster, ClusterCommand, Command,
+    ConnectionId, DeclareExchange, DeclareQueue, DeleteExchange, DeleteParameter, DeletePolicy, HashAlgorithm, Home,
+    Member, MemberState, NodeGone, PasswordHash, Permissions, PutGlobalParameter, PutParameter, PutPolicy, PutUser,
+    PutVhost, QueueType, SetPassword, SetPermissions, SetTags, SetTopicPermissions, SetUserLimit, SetVhostLimit,
+    Target, TopicPermissions, Unbind, UserLimit, VhostDefaults, VhostLimit, VhostLimits,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use types::{FieldTable, FieldValue, GroupId, NodeId, QueueId, ShortStr};
@@ -27,6 +27,7 @@ pub(crate) fn commands(max: usize) -> impl Strategy<Value = Vec<Command>> {
 pub(crate) fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         1 => administration(),
+        2 => cluster().prop_map(Command::Cluster),
         1 => limits_and_parameters(),
         3 => policy(),
         1 => vhost_name().prop_map(|vhost| Command::DeleteVhost { vhost }),
@@ -46,6 +47,38 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
             connection: c.connection,
         })),
         1 => (home(), option::of(home())).prop_map(|(home, heir)| Command::NodeGone(NodeGone { home, heir })),
+    ]
+}
+
+fn cluster() -> impl Strategy<Value = ClusterCommand> {
+    let node = || (1..6_u64).prop_map(NodeId);
+    let nodes = || proptest::collection::btree_set(node(), 0..4);
+    let group = || (0..4_u32).prop_map(GroupId);
+    let name = || names(&["n1", "n2", "n3"]);
+    let uuid = || select(vec!["a", "b", "c", "d"]).prop_map(|uuid| Bytes::from_static(uuid.as_bytes()));
+    let state = || select(vec![MemberState::Joining, MemberState::Up, MemberState::Draining, MemberState::Leaving]);
+    let founder = |node: u64| Member {
+        node: NodeId(node),
+        name: ShortStr::truncated(&format!("n{node}")),
+        uuid: Bytes::from(format!("disk {node}")),
+        address: format!("host-{node}:1"),
+        state: MemberState::Up,
+        replaces: None,
+    };
+    prop_oneof![
+        (0..3_u64).prop_map(move |n| ClusterCommand::Record(Cluster::founded((1..=n).map(founder), 3))),
+        (name(), uuid(), option::of(node())).prop_map(|(name, uuid, replaces)| {
+            ClusterCommand::Admit(Admission { name, uuid, address: "here:2".to_owned(), replaces })
+        }),
+        (node(), state(), any::<bool>()).prop_map(|(node, state, force)| ClusterCommand::SetState {
+            node,
+            state,
+            force
+        }),
+        (node(), option::of(home())).prop_map(|(node, heir)| ClusterCommand::Remove { node, heir }),
+        (group(), nodes()).prop_map(|(group, wanted)| ClusterCommand::Place { group, wanted }),
+        (group(), nodes()).prop_map(|(group, voters)| ClusterCommand::Moved { group, voters }),
+        (group(), option::of(node())).prop_map(|(group, leader)| ClusterCommand::Prefer { group, leader }),
     ]
 }
 

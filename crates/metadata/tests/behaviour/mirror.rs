@@ -38,7 +38,7 @@ impl Mirror {
             Event::PolicyChanged { vhost, .. } | Event::ParameterChanged { vhost, .. } => {
                 assert!(self.vhosts.contains(&vhost));
             }
-            Event::GlobalParameterChanged { .. } => {}
+            Event::GlobalParameterChanged { .. } | Event::ClusterChanged => {}
             Event::ExchangeDeclared { vhost, name, alternate, .. } => {
                 assert!(self.vhosts.contains(&vhost));
                 assert_eq!(self.exchanges.insert((vhost, name), alternate), None);

@@ -121,7 +121,9 @@ impl World {
             }
             // Of a policy, the pattern is checked before alone.
             Reply::Done(_) if matches!(command, Command::PutPolicy(_)) => {}
-            Reply::Done(_) | Reply::Queue { .. } | Reply::Deleted { .. } => assert_eq!(refusal, None),
+            Reply::Done(_) | Reply::Queue { .. } | Reply::Deleted { .. } | Reply::Admitted { .. } => {
+                assert_eq!(refusal, None)
+            }
         }
         self.events = events;
         reply
@@ -224,6 +226,7 @@ fn word(event: &Event) -> String {
         Event::PolicyChanged { name, operator: false, .. } => format!("~policy {name}"),
         Event::PolicyChanged { name, operator: true, .. } => format!("~operator policy {name}"),
         Event::ParameterChanged { component, name, .. } => format!("~parameter {component} {name}"),
+        Event::ClusterChanged => "~cluster".to_owned(),
         Event::GlobalParameterChanged { name } => format!("~global parameter {name}"),
         Event::Bound(binding) => format!("+binding {} {}", binding.source, binding.routing_key),
         Event::Unbound(binding) => format!("-binding {} {}", binding.source, binding.routing_key),

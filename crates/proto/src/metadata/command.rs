@@ -8,7 +8,7 @@ use metadata::{
 use types::{GroupId, QueueId, ShortStr};
 
 use super::{
-    administration as admin, fields,
+    administration as admin, cluster, fields,
     names::{
         connection_from_wire, connection_to_wire, home_from_wire, home_to_wire, name, names_from_wire, names_to_wire,
         password_from_wire, password_to_wire, queue_type_from_wire, queue_type_to_wire, some_password,
@@ -70,6 +70,7 @@ pub(super) fn to_wire(command: &Command) -> W {
         Command::DeleteParameter(c) => W::DeleteParameter(admin::delete_parameter_to_wire(c)),
         Command::PutGlobalParameter(c) => W::PutGlobalParameter(admin::global_parameter_to_wire(c)),
         Command::DeleteGlobalParameter { name } => W::DeleteGlobalParameter(wire::Name { name: name.bytes() }),
+        Command::Cluster(c) => W::Cluster(cluster::command_to_wire(c)),
     }
 }
 
@@ -208,6 +209,7 @@ fn read(command: W) -> Option<Command> {
         W::DeleteParameter(c) => Command::DeleteParameter(admin::delete_parameter_from_wire(c)?),
         W::PutGlobalParameter(c) => Command::PutGlobalParameter(admin::global_parameter_from_wire(c)?),
         W::DeleteGlobalParameter(c) => Command::DeleteGlobalParameter { name: name(c.name)? },
+        W::Cluster(c) => Command::Cluster(cluster::command_from_wire(c)?),
     })
 }
 

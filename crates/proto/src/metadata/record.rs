@@ -8,7 +8,7 @@ use metadata::{
 use types::{GroupId, QueueId, Timestamp};
 
 use super::{
-    fields,
+    cluster, fields,
     names::{
         connection_from_wire, connection_to_wire, home_from_wire, home_to_wire, name, names_from_wire, names_to_wire,
         password_to_wire, queue_type_from_wire, queue_type_to_wire, some_password,
@@ -21,6 +21,7 @@ pub(super) fn to_wire(record: &Record) -> wire::Record {
         Record::Head { bootstrapped, last_queue_id } => {
             W::Head(wire::Head { bootstrapped: *bootstrapped, last_queue_id: last_queue_id.0 })
         }
+        Record::Cluster(cluster) => W::Cluster(cluster::to_wire(cluster)),
         Record::Vhost(vhost) => W::Vhost(vhost_to_wire(vhost)),
         Record::User(user) => W::User(wire::PutUser {
             user: user.name.bytes(),
@@ -147,6 +148,7 @@ fn binding_to_wire(binding: &Binding) -> wire::Binding {
 pub(super) fn from_wire(record: wire::Record) -> Option<Record> {
     Some(match record.record? {
         W::Head(head) => Record::Head { bootstrapped: head.bootstrapped, last_queue_id: QueueId(head.last_queue_id) },
+        W::Cluster(cluster) => Record::Cluster(cluster::from_wire(cluster)?),
         W::Vhost(vhost) => Record::Vhost(vhost_from_wire(vhost)?),
         W::User(user) => Record::User(User {
             name: name(user.user)?,

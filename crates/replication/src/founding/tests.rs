@@ -12,6 +12,8 @@ fn config(name: &str) -> Config {
         cluster_name: "test".to_owned(),
         name: name.to_owned(),
         founders: NAMES.map(founder).to_vec(),
+        seeds: Vec::new(),
+        address: None,
         shards: 4,
         timers: crate::Timers::default(),
         checkpoints: crate::Checkpoints::default(),
@@ -32,22 +34,31 @@ fn three() -> [Founding; 3] {
 }
 
 /// One round of asking, where those of `there` answer.
-fn ask(asking: &Founding, there: &[&Founding]) -> (Result<Option<FoundReply>, FoundingError>, Vec<String>) {
+fn ask(asking: &Founding, there: &[&Founding]) -> (Heard, Vec<String>) {
     let mut uuids = asking.own_uuid();
     let mut missing = Vec::new();
     for founder in asking.others() {
         let asked = there.iter().find(|founding| founding.config.name == founder.name);
         let reply = asked.map(|founding| founding.answer(&asking.request()));
         match asking.hear(founder, reply, &mut uuids, &mut missing) {
-            Ok(None) => {}
+            Heard::Nothing => {}
             decided => return (decided, missing),
         }
     }
-    (Ok(asking.agreed(&uuids)), missing)
+    (asking.agreed(&uuids).map_or(Heard::Nothing, Heard::Record), missing)
 }
 
 fn found(asking: &Founding, there: &[&Founding]) -> FoundReply {
-    ask(asking, there).0.unwrap().expect("all founders are there and agree")
+    match ask(asking, there).0 {
+        Heard::Record(record) => record,
+        other => panic!("all founders are there and agree: {other:?}"),
+    }
+}
+
+fn found_nothing(asking: &Founding, there: &[&Founding]) -> Vec<String> {
+    let (heard, missing) = ask(asking, there);
+    assert!(matches!(heard, Heard::Nothing), "{heard:?}");
+    missing
 }
 
 #[test]
@@ -55,7 +66,7 @@ fn founders_of_one_mind_found_the_same_cluster_whoever_is_first() {
     let [a, b, c] = three();
     let records = [found(&a, &[&b, &c]), found(&b, &[&c, &a]), found(&c, &[&a, &b])];
     for (founding, record) in [&a, &b, &c].into_iter().zip(&records) {
-        let identity = founding.identity(record).unwrap();
+        let identity = founding.identity(record, &disk()).unwrap();
         assert_eq!(identity.cluster_id, records[0].cluster_id);
         assert_eq!(identity.shards, 4);
         let names: Vec<_> = identity.members.iter().map(|(id, member)| (id.0, member.name.as_str())).collect();
@@ -67,8 +78,7 @@ fn founders_of_one_mind_found_the_same_cluster_whoever_is_first() {
 #[test]
 fn nothing_is_founded_before_all_founders_answer() {
     let [a, b, _] = three();
-    let (record, missing) = ask(&a, &[&b]);
-    assert_eq!((record.unwrap(), missing), (None, vec!["c".to_owned()]));
+    assert_eq!(found_nothing(&a, &[&b]), ["c"]);
 }
 
 #[test]
@@ -90,8 +100,7 @@ fn founders_that_are_configured_otherwise_found_nothing_together() {
         differ(&mut config);
         let c = open(&config);
         for (asking, there, who) in [(&a, [&b, &c], "c"), (&c, [&a, &b], "a")] {
-            let (record, missing) = ask(asking, &there);
-            assert_eq!(record.unwrap(), None);
+            let missing = found_nothing(asking, &there);
             assert!(missing.contains(&format!("{who} (configured with other nodes)")), "{missing:?}");
         }
     }
@@ -111,8 +120,7 @@ fn a_node_of_another_cluster_tells_nothing_of_itself() {
     let [a, b, _] = three();
     let c = open(&Config { cluster_name: "other".to_owned(), ..config("c") });
     assert_eq!(c.answer(&a.request()), FoundReply::default());
-    let (record, missing) = ask(&a, &[&b, &c]);
-    assert_eq!((record.unwrap(), missing), (None, vec!["c (another cluster)".to_owned()]));
+    assert_eq!(found_nothing(&a, &[&b, &c]), ["c (another cluster)"]);
 }
 
 #[test]
@@ -121,22 +129,73 @@ fn a_late_founder_takes_the_cluster_that_is_there() {
     let record = found(&a, &[&b, &c]);
     *a.record.write() = Some(record.clone());
     let taken = found(&b, &[&a]);
-    assert_eq!(b.identity(&taken).unwrap().cluster_id, record.cluster_id);
-    assert_eq!(b.identity(&taken).unwrap().node, NodeId(2));
+    let identity = b.identity(&taken, &disk()).unwrap();
+    assert_eq!((identity.cluster_id, identity.node), (record.cluster_id, NodeId(2)));
 }
 
 #[test]
-fn a_founder_with_a_replaced_disk_is_not_let_in() {
+fn a_founder_with_a_replaced_disk_has_to_ask_whether_it_may_join() {
     let [a, b, c] = three();
-    *a.record.write() = Some(found(&a, &[&b, &c]));
+    let record = found(&a, &[&b, &c]);
+    *a.record.write() = Some(record.clone());
     let wiped = open(&config("b"));
-    let refused = ask(&wiped, &[&a, &c]).0.unwrap_err();
-    assert!(matches!(&refused, FoundingError::Replaced(name) if name == "b"), "{refused}");
+    let heard = ask(&wiped, &[&a, &c]).0;
+    assert!(matches!(&heard, Heard::Cluster(id) if *id == record.cluster_id), "{heard:?}");
 }
 
 #[test]
-fn a_node_that_is_not_configured_is_told_so() {
-    let refused = Founding::open(&Config { name: "d".to_owned(), ..config("a") }, &disk()).unwrap_err();
+fn a_node_that_is_no_founder_never_founds() {
+    let newcomer = Config { name: "d".to_owned(), address: Some("d.example:5680".to_owned()), ..config("a") };
+    let d = open(&newcomer);
+    let [a, b, c] = three();
+    let missing = found_nothing(&d, &[&a, &b, &c]);
+    assert!(missing.is_empty(), "{missing:?}");
+    *a.record.write() = Some(found(&a, &[&b, &c]));
+    assert!(matches!(ask(&d, &[&a]).0, Heard::Cluster(_)));
+}
+
+#[tokio::test]
+async fn a_seed_that_does_not_answer_keeps_a_node_from_founding() {
+    let alone = Config { founders: config("a").founders[..1].to_vec(), ..config("a") };
+    let seeded = Config { seeds: vec!["127.0.0.1:1".to_owned()], ..alone.clone() };
+    let mut missing = Vec::new();
+    assert_eq!(open(&seeded).round(&mut missing).await, None);
+    assert_eq!(missing, ["127.0.0.1:1"]);
+    assert!(open(&alone).round(&mut missing).await.is_some());
+}
+
+#[tokio::test]
+async fn a_node_that_was_let_in_knows_its_place_after_a_restart_and_whom_it_knew_last() {
+    let store = disk();
+    let newcomer = Config { name: "d".to_owned(), address: Some("d.example:1".to_owned()), ..config("a") };
+    let d = Founding::open(&newcomer, &store).unwrap();
+    let member = |node, name: &str, uuid: &Bytes| Member {
+        node,
+        name: name.to_owned(),
+        uuid: uuid.clone(),
+        address: format!("{name}.example:1"),
+    };
+    let members = vec![member(1, "x", &Bytes::from_static(b"x")), member(7, "d", &d.uuid)];
+    let reply = JoinReply { node: 7, members, shards: 4, refused: String::new() };
+    let record = joined(Bytes::from_static(b"cluster"), reply);
+    store.write_node_value(CLUSTER, record.encode_to_vec().into()).unwrap();
+    let identity = Founding::open(&newcomer, &store).unwrap().complete(&store).await.unwrap();
+    assert_eq!((identity.node, identity.members.len()), (NodeId(7), 2));
+    assert!(identity.founded.placements.is_empty());
+    let mut now = identity.founded.clone();
+    now.members.remove(&NodeId(1));
+    remember(&store, &now).unwrap();
+    let identity = Founding::open(&newcomer, &store).unwrap().complete(&store).await.unwrap();
+    assert_eq!(identity.members.keys().copied().collect::<Vec<_>>(), [NodeId(7)]);
+}
+
+#[test]
+fn a_node_that_knows_nobody_or_cannot_be_found_is_told_so() {
+    let refuse = |config: &Config| Founding::open(config, &disk()).unwrap_err();
+    let stranger = Config { name: "d".to_owned(), ..config("a") };
+    let refused = refuse(&stranger);
+    assert!(matches!(&refused, FoundingError::NoAddress(name) if name == "d"), "{refused}");
+    let refused = refuse(&Config { founders: Vec::new(), ..stranger });
     assert!(matches!(&refused, FoundingError::NotAFounder(name) if name == "d"), "{refused}");
 }
 
@@ -168,7 +227,7 @@ async fn data_of_another_node_or_damaged_data_is_refused() {
     assert!(matches!(&renamed, FoundingError::OtherName(name) if name == "b"), "{renamed}");
     store.write_node_value(UUID, Bytes::from_static(b"another")).unwrap();
     let foreign = Founding::open(&config("a"), &store).unwrap().complete(&store).await.unwrap_err();
-    assert!(matches!(&foreign, FoundingError::Replaced(name) if name == "a"), "{foreign}");
+    assert!(matches!(&foreign, FoundingError::OtherDisk(name) if name == "a"), "{foreign}");
     store.write_node_value(CLUSTER, Bytes::from_static(&[0xff; 9])).unwrap();
     assert!(matches!(Founding::open(&config("a"), &store), Err(FoundingError::Damaged(_))));
 }

@@ -74,3 +74,18 @@ async fn whoever_waits_is_woken_by_a_change() {
         woken.await.unwrap();
     }
 }
+
+#[test]
+fn a_peer_is_silent_since_it_was_heard_from_last_and_one_that_was_never_heard_since_the_start() {
+    let liveness = Liveness::default();
+    let never = liveness.silent_for(PEER);
+    liveness.up(PEER, 7);
+    assert_eq!(liveness.silent_for(PEER), Duration::ZERO);
+    liveness.down(PEER, Down::Unreachable);
+    assert!(liveness.silent_for(PEER) < LONG);
+    assert!(liveness.silent_for(NodeId(3)) >= never, "since the start");
+    // It cannot be reached, and yet it is there.
+    let before = Instant::now();
+    liveness.seen(PEER, 7);
+    assert!(liveness.silent_for(PEER) <= before.elapsed());
+}

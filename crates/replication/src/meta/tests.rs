@@ -45,7 +45,9 @@ impl World {
         let (sent, observer) = (Arc::<Sent>::default(), Arc::<Observer>::default());
         let local = Local { cluster_id: Bytes::new(), node: NODE, boot: 7 };
         let peers = Arc::new(Peers::new(Environment::default().network, local, Vec::new()));
-        let state = MetaState::new(NODE, 7, observer.clone(), peers, sent.clone(), Arc::default());
+        let members = Arc::new(Members::new(NODE, metadata::Cluster::default()));
+        let others = Others { peers, route: sent.clone(), liveness: Arc::default(), members };
+        let state = MetaState::new(NODE, 7, observer.clone(), others);
         let state = Arc::new(state);
         state.leader(NODE, 1);
         let machine = MetaMachine::new(Arc::clone(&state), Arc::default());

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use parking_lot::RwLock;
-use proto::generated::peer::{Alarms, Counts, FoundReply, FoundRequest, Health, Message};
+use proto::generated::peer::{Alarms, Counts, FoundReply, FoundRequest, Health, JoinReply, JoinRequest, Message};
 use types::{GroupId, NodeId};
 
 use super::Inner;
@@ -88,5 +88,22 @@ impl Node for Door {
 
     fn found(&self, request: FoundRequest) -> FoundReply {
         self.founding.answer(&request)
+    }
+
+    fn join(&self, request: JoinRequest) -> BoxFuture<JoinReply> {
+        match self.inner.get() {
+            Some(inner) => {
+                let inner = Arc::clone(inner);
+                Box::pin(async move { inner.let_in(request).await })
+            }
+            None => {
+                let refused = "it is starting itself".to_owned();
+                Box::pin(async move { JoinReply { refused, ..JoinReply::default() } })
+            }
+        }
+    }
+
+    fn is_gone(&self, peer: NodeId) -> bool {
+        self.inner.get().is_some_and(|inner| inner.members.is_gone(peer))
     }
 }

@@ -96,6 +96,9 @@ impl LinkEvents for Inner {
 
     fn down(&self, peer: NodeId, kind: LinkKind, why: Down) {
         self.asked.broken(peer, kind);
+        if why == Down::Expelled {
+            self.expelled(peer);
+        }
         if kind == LinkKind::Forward && self.liveness.down(peer, why) {
             tracing::warn!(%peer, ?why, "peer is down");
             self.alarms.peers_changed();

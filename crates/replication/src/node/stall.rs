@@ -29,7 +29,7 @@ impl Replication {
     /// Groups that this node leads and another could lead.
     pub fn leads_for_others(&self) -> usize {
         fn counts<M: Machine>(group: &Group<M>) -> bool {
-            group.raft.is_leader() && group.voters.len() > 1
+            group.raft.is_leader() && group.voters().len() > 1
         }
         let meta = self.0.meta_group.get().is_some_and(|meta| counts(meta));
         usize::from(meta) + self.0.shards.read().values().filter(|group| counts(group)).count()
@@ -50,7 +50,7 @@ impl Inner {
 impl<M: Machine> Group<M> {
     /// Whether heartbeats are sent and elections held. One that is alone cannot be replaced, so it need not be silent.
     fn be_silent(&self, silent: bool) {
-        let active = !silent || self.voters.len() == 1;
+        let active = !silent || self.voters().len() == 1;
         self.raft.runtime_config().heartbeat(active);
         self.raft.runtime_config().elect(active);
     }

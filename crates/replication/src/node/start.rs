@@ -3,15 +3,19 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    sync::{Arc, OnceLock, atomic::AtomicU64},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64},
+    },
     time::Duration,
 };
 
 use parking_lot::{Mutex, RwLock};
+use storage::{GroupState, LogStore};
 use telemetry::{Shutdown, task::TaskKind};
 use types::{GroupId, NodeId};
 
-use super::{Inner, Joined, Replication, StartError, routes::Routes};
+use super::{Inner, Joined, Replication, StartError, keeper::Keeper, routes::Routes};
 use crate::{
     alarms::Alarms,
     api::{MetadataObserver, Sessions},
@@ -22,20 +26,22 @@ use crate::{
     deadlines::{Deadlines, Ticker},
     effects::{Blobs, EffectQueue, Effects, StoredBlobs},
     entry_cache::EntryCache,
-    founding::Identity,
+    founding::FoundingError,
     group::{Context, Group},
     health::Health,
     liveness::Liveness,
     local::{Bodies, LocalGroup, LocalKeeper},
     machine::Machine,
-    meta::{MetaMachine, MetaState},
+    members::Members,
+    meta::{MetaMachine, MetaState, Others},
     shard::ShardMachine,
     supervisor::{Duty, Supervisor},
     transport::{LinkEvents, Local, PeerAddress, Peers},
 };
 
-/// Most voters of a shard group.
-const REPLICAS_MAX: usize = 3;
+/// There when all groups that this node founds had their beginning. From then on a group without data is one that this node has
+/// not, or has not any more.
+const BEGUN: &str = "begun";
 
 impl Replication {
     /// Opens all groups of the node and starts talking to its peers.
@@ -62,12 +68,27 @@ impl Replication {
         let counts = Arc::clone(&inner.counts);
         let telling = until(async move { counts.run().await }, context.shutdown.clone());
         telemetry::task::spawn(TaskKind::Critical(context.shutdown.clone()), "counts", telling);
-        let telling = until(Arc::clone(&inner.health).run(Arc::clone(&inner.peers)), joined.shutdown.clone());
-        telemetry::task::spawn(TaskKind::Critical(joined.shutdown.clone()), "health", telling);
-        inner.open_meta(&context).await.map_err(|source| StartError::Group { group: GroupId::META, source })?;
-        for shard in 1..=joined.identity.shards {
-            let group = GroupId(shard);
-            inner.open_shard(&context, group).await.map_err(|source| StartError::Group { group, source })?;
+        let telling = until(Arc::clone(&inner.health).run(Arc::clone(&inner.peers)), context.shutdown.clone());
+        telemetry::task::spawn(TaskKind::Critical(context.shutdown.clone()), "health", telling);
+        let begun = context.store.read_node_value(BEGUN).map_err(FoundingError::from)?.is_some();
+        let founding = |group: GroupId| {
+            let placement = inner.identity.founded.placements.get(&group).filter(|_| !begun);
+            placement.map(|placement| placement.voters.clone())
+        };
+        inner
+            .open_meta(&context, founding(GroupId::META))
+            .await
+            .map_err(|source| StartError::Group { group: GroupId::META, source })?;
+        for group in (1..=inner.identity.shards).map(GroupId) {
+            let founding = founding(group).filter(|voters| voters.contains(&inner.identity.node));
+            let is_here = founding.is_some() || inner.members.concerns(group);
+            if is_here || has_data(&context.store, group).map_err(FoundingError::from)? {
+                let opened = inner.open_shard(&context, group, founding).await;
+                opened.map_err(|source| StartError::Group { group, source })?;
+            }
+        }
+        if !begun {
+            context.store.write_node_value(BEGUN, bytes::Bytes::from_static(b"1")).map_err(FoundingError::from)?;
         }
         let ticking = until(Arc::clone(&inner).tick_clients(), context.shutdown.clone());
         telemetry::task::spawn(TaskKind::Critical(context.shutdown.clone()), "ticks of group clients", ticking);
@@ -75,8 +96,16 @@ impl Replication {
         // The door opens last: what peers say once must find somebody.
         *joined.door.local.write() = Some(inner.peers.local().clone());
         inner.peers.start(&events);
+        let keeper = Keeper { inner: Arc::clone(&inner), context: context.clone() };
+        let kind = TaskKind::Critical(context.shutdown.clone());
+        telemetry::task::spawn(kind, "keeper of groups", until(keeper.run(), context.shutdown.clone()));
         Ok(Replication(inner))
     }
+}
+
+/// Whether the store knows anything of the group.
+fn has_data(store: &Arc<dyn LogStore>, group: GroupId) -> Result<bool, storage::Error> {
+    store.recover(group).map(|state| state != GroupState::default())
 }
 
 impl Inner {
@@ -88,16 +117,22 @@ impl Inner {
         let addresses = addresses.map(|(node, member)| PeerAddress { node: *node, address: member.address.clone() });
         let peers = Arc::new(Peers::new(Arc::clone(&joined.config.environment.network), local, addresses.collect()));
         let liveness = Arc::new(Liveness::default());
+        let members = Arc::new(Members::new(node, identity.founded.clone()));
         let routes =
             Arc::new(Routes { node, peers: Arc::clone(&peers), batchers: RwLock::default(), local: Arc::default() });
         let route: Arc<dyn Route> = routes.clone();
-        let meta = MetaState::new(node, joined.boot, observer, Arc::clone(&peers), route, Arc::clone(&liveness));
+        let others =
+            Others { peers: Arc::clone(&peers), route, liveness: Arc::clone(&liveness), members: Arc::clone(&members) };
+        let meta = MetaState::new(node, joined.boot, observer, others);
         let alarms = Alarms::new(node, Arc::clone(&peers), Arc::clone(&liveness), Arc::clone(&sessions));
         Inner {
             alarms,
             counts: Arc::new(Counts::new(node, Arc::clone(&peers), Arc::clone(&liveness))),
             asking: Arc::new(Asking::new(Arc::clone(&peers), Arc::clone(&liveness))),
+            config: joined.config.clone(),
             identity,
+            members,
+            expelled: AtomicBool::new(false),
             boot: joined.boot,
             clock: joined.config.environment.clock.clone(),
             peers,
@@ -177,24 +212,28 @@ impl Inner {
         }
     }
 
-    async fn open_meta(self: &Arc<Self>, context: &Context) -> Result<(), io::Error> {
+    async fn open_meta(
+        self: &Arc<Self>,
+        context: &Context,
+        founding: Option<BTreeSet<NodeId>>,
+    ) -> Result<(), io::Error> {
         let batcher = Arc::new(Batcher::default());
         self.routes.batchers.write().insert(GroupId::META, Arc::clone(&batcher));
-        self.meta.set_members(self.identity.members.keys().copied().collect());
         let machine = MetaMachine::new(Arc::clone(&self.meta), Arc::clone(&batcher));
-        let voters = voters(&self.identity, GroupId::META);
-        let group = Group::open(context, GroupId::META, machine, batcher, Arc::default(), voters).await?;
+        let group = Group::open(context, GroupId::META, machine, batcher, Arc::default(), founding).await?;
         drop(self.meta_group.set(Arc::clone(&group)));
         let supervisor = self.supervisor(context, group);
         telemetry::task::spawn(TaskKind::Critical(context.shutdown.clone()), "metadata supervisor", supervisor.run());
         Ok(())
     }
 
-    async fn open_shard(self: &Arc<Self>, context: &Context, id: GroupId) -> Result<(), io::Error> {
-        let voters = voters(&self.identity, id);
-        if !voters.contains(&self.identity.node) {
-            return Ok(());
-        }
+    pub(super) async fn open_shard(
+        self: &Arc<Self>,
+        context: &Context,
+        id: GroupId,
+        founding: Option<BTreeSet<NodeId>>,
+    ) -> Result<(), io::Error> {
+        let context = &Context { shutdown: context.shutdown.child(), ..context.clone() };
         let batcher = Arc::new(Batcher::default());
         self.routes.batchers.write().insert(id, Arc::clone(&batcher));
         let queue = Arc::new(EffectQueue::default());
@@ -212,7 +251,7 @@ impl Inner {
         let kind = || TaskKind::Critical(context.shutdown.clone());
         let run = until(effects.run(), context.shutdown.clone());
         telemetry::task::spawn(kind(), format!("effects of group {id}"), run);
-        let group = Group::open(context, id, machine, batcher, cache, voters).await?;
+        let group = Group::open(context, id, machine, batcher, cache, founding).await?;
         self.shards.write().insert(id, Arc::clone(&group));
         let ticker = until(Ticker { group: Arc::clone(&group), deadlines }.run(), context.shutdown.clone());
         telemetry::task::spawn(kind(), format!("ticker of group {id}"), ticker);
@@ -223,7 +262,6 @@ impl Inner {
 
     fn supervisor<M: Machine>(&self, context: &Context, group: Arc<Group<M>>) -> Supervisor<M> {
         Supervisor {
-            preferred: preferred(&self.identity, group.id),
             changes: self.meta.changes().of(group.id),
             group,
             node: self.identity.node,
@@ -237,23 +275,6 @@ impl Inner {
             duty: Duty::default(),
         }
     }
-}
-
-/// The voters of a group: all nodes when there are few, otherwise neighbours, so that every node has its share.
-pub(super) fn voters(identity: &Identity, group: GroupId) -> BTreeSet<NodeId> {
-    let nodes: Vec<NodeId> = identity.members.keys().copied().collect();
-    let count = match (group, nodes.len()) {
-        (GroupId::META, 5..) => 5,
-        _ => REPLICAS_MAX.min(nodes.len()),
-    };
-    let first = usize::try_from(group.0).unwrap_or(0) % nodes.len();
-    nodes.iter().cycle().skip(first).take(count).copied().collect()
-}
-
-/// Who should lead the group: leaders go round the nodes.
-fn preferred(identity: &Identity, group: GroupId) -> NodeId {
-    let nodes: Vec<NodeId> = identity.members.keys().copied().collect();
-    nodes[usize::try_from(group.0).unwrap_or(0) % nodes.len()]
 }
 
 /// Runs a task's loop until the node stops.

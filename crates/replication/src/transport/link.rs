@@ -2,12 +2,14 @@
 
 use std::{error::Error as _, io, sync::Arc, time::Duration};
 
-use proto::generated::peer::{Batch, FoundReply, FoundRequest, Hello, Message, message::Kind, peer_client::PeerClient};
-use telemetry::task::TaskKind;
+use proto::generated::peer::{
+    Batch, FoundReply, FoundRequest, Hello, JoinReply, JoinRequest, Message, message::Kind, peer_client::PeerClient,
+};
+use telemetry::{Shutdown, task::TaskKind};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
-    Streaming,
+    Code, Streaming,
     transport::{Channel, Endpoint},
 };
 use types::NodeId;
@@ -20,6 +22,8 @@ use crate::environment::Network;
 pub(super) const BATCHES: usize = 2;
 /// How long one attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a node may take to let another join: it writes that down.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(15);
 /// Pause after the first failed attempt; doubles up to the maximum.
 const BACKOFF_MIN: Duration = Duration::from_millis(20);
 const BACKOFF_MAX: Duration = Duration::from_millis(500);
@@ -36,11 +40,16 @@ pub(crate) enum LinkKind {
     Forward,
 }
 
+/// The answer to a node that was a member and is none any more.
+pub(super) const EXPELLED: Code = Code::Unauthenticated;
+
 /// Why a link is not up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Down {
     /// Nobody listens there: the process is gone.
     Refused,
+    /// The peer says that this node is no member of its cluster any more.
+    Expelled,
     /// Anything else: slow, cut off, or another node than the one that was meant.
     Unreachable,
 }
@@ -60,6 +69,8 @@ pub(crate) struct Link {
     pub kind: LinkKind,
     pub outbox: Arc<Outbox>,
     pub events: Arc<dyn LinkEvents>,
+    /// Ends the link for good.
+    pub stop: Shutdown,
 }
 
 impl Link {
@@ -70,6 +81,14 @@ impl Link {
     }
 
     async fn run(self) {
+        tokio::select! {
+            () = self.dial() => {}
+            () = self.stop.triggered() => {}
+        }
+        self.outbox.close();
+    }
+
+    async fn dial(&self) {
         let mut backoff = BACKOFF_MIN;
         loop {
             let why = match self.connect().await {
@@ -112,7 +131,7 @@ impl Link {
         let opened = tokio::time::timeout(CONNECT_TIMEOUT, opening).await.map_err(|_| Down::Unreachable)?;
         let (replies, hello) = opened.map_err(|status| {
             tracing::debug!(peer = %self.peer, kind = ?self.kind, %status, "peer refused the link");
-            Down::Unreachable
+            if status.code() == EXPELLED { Down::Expelled } else { Down::Unreachable }
         })?;
         let boot = hello.and_then(hello_boot).ok_or(Down::Unreachable)?;
         Ok((sender, replies, boot))
@@ -183,6 +202,15 @@ pub(crate) async fn found_at(network: &dyn Network, address: &str, request: Foun
         Some(client(channel).found(request).await.ok()?.into_inner())
     };
     tokio::time::timeout(CONNECT_TIMEOUT, asking).await.ok().flatten()
+}
+
+/// Asks a node to let this one join its cluster; `None` when it does not answer in time. It may have to wait for a majority.
+pub(crate) async fn join_at(network: &dyn Network, address: &str, request: JoinRequest) -> Option<JoinReply> {
+    let asking = async {
+        let channel = network.connect(endpoint(address).ok()?).await.ok()?;
+        Some(client(channel).join(request).await.ok()?.into_inner())
+    };
+    tokio::time::timeout(JOIN_TIMEOUT, asking).await.ok().flatten()
 }
 
 fn why(error: &tonic::transport::Error) -> Down {

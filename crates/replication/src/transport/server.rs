@@ -27,7 +27,7 @@ use types::{GroupId, NodeId};
 
 use super::{
     Local, MESSAGE_BYTES_MAX, Peers, VERSION,
-    link::{self, BATCHES},
+    link::{self, BATCHES, EXPELLED},
     outbox::Outbox,
     wire,
 };
@@ -93,6 +93,9 @@ pub(crate) trait Node: Send + Sync + 'static {
     fn found(&self, request: p::FoundRequest) -> p::FoundReply;
     /// Whether this node has too little disk to take in what can wait.
     fn is_short_of_disk(&self) -> bool;
+    fn join(&self, request: p::JoinRequest) -> BoxFuture<p::JoinReply>;
+    /// Whether that node was a member and is none any more.
+    fn is_gone(&self, peer: NodeId) -> bool;
 }
 
 /// The gRPC service of one node.
@@ -134,6 +137,9 @@ impl Service {
             return Err(Status::permission_denied(format!("this is node {}, not node {}", local.node, hello.to)));
         }
         let peer = NodeId(hello.node);
+        if self.node.is_gone(peer) {
+            return Err(Status::new(EXPELLED, format!("node {peer} is no member of the cluster any more")));
+        }
         self.node.seen(peer, hello.boot);
         Ok(peer)
     }
@@ -217,6 +223,10 @@ impl Peer for Service {
 
     async fn found(&self, request: Request<p::FoundRequest>) -> Result<Response<p::FoundReply>, Status> {
         Ok(Response::new(self.node.found(request.into_inner())))
+    }
+
+    async fn join(&self, request: Request<p::JoinRequest>) -> Result<Response<p::JoinReply>, Status> {
+        Ok(Response::new(self.node.join(request.into_inner()).await))
     }
 
     async fn ask(&self, request: Request<p::AskRequest>) -> Result<Response<p::AskReply>, Status> {
@@ -445,7 +455,7 @@ pub(super) async fn send_snapshot(
     let last = snapshot.meta.last_log_id.map_or(0, |id| id.index);
     let live: Vec<u64> = source.indexes().into_iter().filter(|index| *index <= last).collect();
     let address = peers.address(to).ok_or_else(|| format!("node {to} has no address"))?;
-    let endpoint = link::endpoint(address).map_err(|e| e.to_string())?;
+    let endpoint = link::endpoint(&address).map_err(|e| e.to_string())?;
     let channel = peers.network().connect(endpoint).await.map_err(|e| e.to_string())?;
     let local = peers.local();
     let hello = Hello {

@@ -11,9 +11,10 @@ use metadata::Reply;
 use parking_lot::{Mutex, MutexGuard};
 use queue::{Command, Enqueue, EnqueueRun, QueueConfig, QueueStats};
 use replication::{
-    Checkpoints, Config, Environment, Founder, Groups, Joined, Metadata, Replication, StartError, Timers,
+    Checkpoints, ClusterError, Config, Environment, Founder, Groups, Joined, Metadata, Recovered, Replication,
+    StartError, Timers,
 };
-use storage::{LogStore, Options, RocksStore};
+use storage::{GroupState, LogStore, Options, RocksStore};
 use telemetry::Shutdown;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
@@ -38,6 +39,8 @@ pub(crate) const TIMERS: Timers = Timers {
     election_min: Duration::from_millis(800),
     election_max: Duration::from_millis(1600),
     peer_grace: Duration::from_secs(60),
+    replace_after: Duration::from_secs(1),
+    heal_after: Duration::ZERO,
 };
 
 /// What a node keeps when it is killed.
@@ -47,6 +50,10 @@ enum Disk {
 }
 
 impl Disk {
+    fn memory() -> Self {
+        Disk::Memory(Arc::default())
+    }
+
     fn open(&self) -> Arc<dyn LogStore> {
         match self {
             Disk::Memory(store) => {
@@ -72,10 +79,12 @@ pub(crate) struct Node {
 }
 
 pub(crate) struct Cluster {
-    founders: Vec<Founder>,
+    /// All nodes that there ever were; the first of them are founders.
+    addresses: Vec<Founder>,
+    founding: usize,
+    checkpoints: Checkpoints,
     nodes: Vec<Option<Node>>,
     disks: Vec<Disk>,
-    log: Checkpoints,
     _one: MutexGuard<'static, ()>,
 }
 
@@ -85,50 +94,96 @@ impl Cluster {
     }
 
     /// The same, with other bounds of the groups' logs.
-    pub(crate) fn in_memory_with(log: Checkpoints) -> Self {
-        Self::start(log, || Disk::Memory(Arc::default()))
+    pub(crate) fn in_memory_with(checkpoints: Checkpoints) -> Self {
+        Self::of(3, checkpoints)
     }
 
     pub(crate) fn on_disk() -> Self {
-        Self::start(Checkpoints::default(), || Disk::Folder(tempfile::tempdir().unwrap()))
+        Self::found(3, Checkpoints::default(), || Disk::Folder(tempfile::tempdir().unwrap()))
     }
 
-    fn start(log: Checkpoints, disk: impl Fn() -> Disk) -> Self {
+    /// So many founders, whose logs are kept no longer than that.
+    pub(crate) fn of(founding: usize, checkpoints: Checkpoints) -> Self {
+        Self::found(founding, checkpoints, Disk::memory)
+    }
+
+    fn found(founding: usize, checkpoints: Checkpoints, disk: impl Fn() -> Disk) -> Self {
         let one = ONE.lock();
+        let mut cluster =
+            Cluster { addresses: Vec::new(), founding, checkpoints, nodes: Vec::new(), disks: Vec::new(), _one: one };
         // All are held until all are known, so that no two are the same.
-        let ports: Vec<TcpListener> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        let addresses = ports.iter().map(|port| port.local_addr().unwrap().to_string());
-        let founders =
-            (1..).zip(addresses).map(|(n, address)| Founder { name: format!("node-{n}"), address }).collect();
+        let ports: Vec<TcpListener> = (0..founding).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        for port in &ports {
+            cluster.addresses.push(cluster.address(port));
+            cluster.nodes.push(None);
+            cluster.disks.push(disk());
+        }
         drop(ports);
-        let mut cluster = Cluster {
-            founders,
-            nodes: (0..3).map(|_| None).collect(),
-            disks: (0..3).map(|_| disk()).collect(),
-            log,
-            _one: one,
-        };
         // None is founded before all are there.
         let nodes: Vec<Node> = std::thread::scope(|scope| {
             let cluster = &cluster;
-            let starting: Vec<_> = (0..3).map(|at| scope.spawn(move || cluster.boot(at, TIMERS))).collect();
+            let starting: Vec<_> = (0..founding).map(|at| scope.spawn(move || cluster.boot(at, TIMERS))).collect();
             starting.into_iter().map(|node| node.join().unwrap()).collect()
         });
         cluster.nodes = nodes.into_iter().map(Some).collect();
         cluster
     }
 
+    fn address(&self, port: &TcpListener) -> Founder {
+        let name = format!("node-{}", self.addresses.len() + 1);
+        Founder { name, address: port.local_addr().unwrap().to_string() }
+    }
+
+    /// Another node, with an empty disk, that knows the founders; it joins.
+    pub(crate) fn add(&mut self) -> usize {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap();
+        self.addresses.push(self.address(&port));
+        drop(port);
+        let at = self.nodes.len();
+        self.disks.push(Disk::memory());
+        self.nodes.push(None);
+        self.revive(at, TIMERS);
+        at
+    }
+
+    /// A killed node finds its disk empty when it starts again.
+    pub(crate) fn wipe(&mut self, at: usize) {
+        assert!(self.nodes[at].is_none());
+        self.disks[at] = Disk::memory();
+    }
+
+    /// The name of a node.
+    pub(crate) fn name(&self, at: usize) -> &str {
+        &self.addresses[at].name
+    }
+
+    /// The majority is given up in favour of a killed node.
+    pub(crate) fn recover(&self, at: usize) -> Recovered {
+        assert!(self.nodes[at].is_none());
+        replication::recover_lost_majority(&self.disks[at].open()).unwrap()
+    }
+
+    /// What a node's disk has of a group.
+    pub(crate) fn on_disk_of(&self, at: usize, group: GroupId) -> GroupState {
+        match &self.disks[at] {
+            Disk::Memory(store) => store.recover(group).unwrap(),
+            Disk::Folder(_) => panic!("only for disks in memory"),
+        }
+    }
+
     fn boot(&self, at: usize, timers: Timers) -> Node {
         let config = Config {
             cluster_name: "test".to_owned(),
-            name: self.founders[at].name.clone(),
-            founders: self.founders.clone(),
+            name: self.addresses[at].name.clone(),
+            founders: self.addresses[..self.founding].to_vec(),
+            seeds: Vec::new(),
+            address: Some(self.addresses[at].address.clone()),
             shards: SHARDS,
             timers,
-            checkpoints: self.log,
+            checkpoints: self.checkpoints,
             environment: Environment::default(),
         };
-        let listen: SocketAddr = self.founders[at].address.parse().unwrap();
+        let listen: SocketAddr = self.addresses[at].address.parse().unwrap();
         let store = self.disks[at].open();
         let recorder = Arc::new(Recorder::default());
         let shutdown = Shutdown::new();
@@ -250,6 +305,14 @@ impl Node {
 
     pub(crate) fn stats(&self, group: GroupId, queue: QueueId) -> QueueStats {
         self.replication.queue_stats(group, queue).unwrap_or_default()
+    }
+
+    /// Gives an order to the cluster; what it answers.
+    pub(crate) fn order<'a, T>(&'a self, order: impl FnOnce(&'a Replication) -> T) -> Result<String, ClusterError>
+    where
+        T: Future<Output = Result<String, ClusterError>>,
+    {
+        self.runtime.block_on(order(&self.replication))
     }
 
     pub(crate) fn propose(&self, command: metadata::Command) -> Reply {

@@ -98,6 +98,10 @@ impl LogStore for Gate {
         self.write(move |store| store.save_committed(group, committed));
     }
 
+    fn forget(&self, group: GroupId, done: Completion) {
+        self.write(move |store| store.forget(group, done));
+    }
+
     fn truncate_after(&self, group: GroupId, last_kept: Option<u64>, done: Completion) {
         self.write(move |store| store.truncate_after(group, last_kept, done));
     }

@@ -7,6 +7,8 @@ mod consumers;
 mod dead_letters;
 mod failover;
 mod gate;
+mod joining_snapshots;
+mod membership;
 mod metadata;
 mod recorder;
 mod snapshots;

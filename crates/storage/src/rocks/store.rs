@@ -50,6 +50,10 @@ impl LogStore for RocksStore {
         self.queue(Op::Install(Box::new(InstallOp::from_snapshot(group, snapshot, done))));
     }
 
+    fn forget(&self, group: GroupId, done: Completion) {
+        self.queue(Op::Forget { group, done });
+    }
+
     fn barrier(&self, done: Completion) {
         self.queue(Op::Barrier { done });
     }

@@ -61,6 +61,7 @@ impl State {
                 group.blobs.retain(|index, _| *index < end);
             }
             Op::Install(install) => group.install(install),
+            Op::Forget { .. } => *group = Group::default(),
             Op::Barrier { .. } | Op::NodeValue { .. } => {}
         }
         Ok(())

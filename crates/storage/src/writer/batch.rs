@@ -57,6 +57,10 @@ impl<'a> Assembler<'a> {
             Op::PutBlobs { group, blobs } => self.put_blobs(group, &blobs),
             Op::DropOrphans { group } => self.drop_orphans(group),
             Op::Install(install) => self.install(*install),
+            Op::Forget { group, done } => {
+                self.forget(group);
+                self.completions.push(Done::Each(done));
+            }
             Op::Barrier { done } => self.completions.push(Done::Each(done)),
             Op::NodeValue { key, value, done } => {
                 self.batch.put_cf(self.families.default, key, value);
@@ -138,6 +142,19 @@ impl<'a> Assembler<'a> {
         let log = self.logs.get(group);
         let first = log.next().unwrap_or(0);
         delete_range(&mut self.batch, self.families.body, group, Run { first, last: u64::MAX - 1 });
+    }
+
+    fn forget(&mut self, group: GroupId) {
+        let all = Run { first: 0, last: u64::MAX - 1 };
+        delete_range(&mut self.batch, self.families.log, group, all);
+        delete_range(&mut self.batch, self.families.body, group, all);
+        let (from, to) = (keys::segment(group, 0, 0), keys::segment(group, u32::MAX, u64::MAX));
+        self.batch.delete_range_cf(self.families.checkpoint, from, to);
+        self.batch.delete_cf(self.families.checkpoint, to);
+        for tag in Tag::ALL {
+            self.batch.delete_cf(self.families.meta, keys::meta(group, tag));
+        }
+        *self.logs.get(group) = GroupLog::default();
     }
 
     fn install(&mut self, install: InstallOp) {

@@ -117,7 +117,7 @@ impl Lane {
 /// Whether the operation is only right when a checkpoint that was queued before it is durable.
 fn relies_on_checkpoint(op: &Op) -> bool {
     match op {
-        Op::Purge { .. } | Op::Install(_) => true,
+        Op::Purge { .. } | Op::Install(_) | Op::Forget { .. } => true,
         Op::Append { .. }
         | Op::Value { .. }
         | Op::Truncate { .. }
@@ -140,6 +140,7 @@ fn follows(earlier: &Op, op: &Op, next: Option<u64>) -> bool {
             Op::Append { records, .. } => records.first().is_some_and(|first| next != Some(first.index)),
             op => relies_on_checkpoint(op),
         },
+        Op::Forget { .. } => true,
         // They wait only behind a snapshot, which everything else of the group waits for, too, or in odd cases behind a purge.
         Op::Append { .. }
         | Op::Value { .. }

@@ -49,6 +49,7 @@ enum Step {
         live: Vec<u64>,
         large: bool,
     },
+    Forget,
     NodeValue(u8),
 }
 
@@ -68,6 +69,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..4_u64, prop::bool::weighted(0.2)).prop_map(|(segments, large)| Step::Checkpoint { segments, large }),
         1 => (0..6_u64, prop::collection::btree_set(0..500_u64, 0..8), prop::bool::weighted(0.2))
             .prop_map(|(above, live, large)| Step::Install { above, live: live.into_iter().collect(), large }),
+        1 => Just(Step::Forget),
         1 => any::<u8>().prop_map(Step::NodeValue),
     ]
 }
@@ -146,6 +148,10 @@ impl Pair {
                 };
                 self.both(|s| s.install_snapshot(id, snapshot.clone(), Box::new(drop)));
                 self.ends[group].purge(up_to);
+            }
+            Step::Forget => {
+                self.both(|s| s.forget(id, Box::new(drop)));
+                self.ends[group] = End::default();
             }
             Step::NodeValue(value) => {
                 self.both(|s| s.write_node_value("n", Bytes::copy_from_slice(&[*value])).unwrap())

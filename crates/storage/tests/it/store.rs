@@ -3,7 +3,7 @@
 use std::{fs, sync::atomic::Ordering};
 
 use bytes::Bytes;
-use storage::{Error, GroupState, LogStore, RocksStore};
+use storage::{Checkpoint, Error, GroupState, LogStore, RocksStore};
 use types::GroupId;
 
 use crate::support::{
@@ -201,4 +201,33 @@ fn heads_are_read_without_their_bodies() {
     assert_eq!(heads(read), heads(store.read_log(A, 2..6, usize::MAX).unwrap()));
     assert_eq!(store.read_heads(A, 2..6, 1).unwrap().len(), 1);
     assert!(matches!(store.read_heads(A, 6..9, usize::MAX), Err(Error::Missing { index: 8, .. })));
+}
+
+#[test]
+fn a_group_that_is_forgotten_is_gone_for_good_and_may_begin_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let store = open(folder.path());
+        for group in [A, B] {
+            append(&*store, group, records(1..600, 100));
+            wait(|done| store.save_vote(group, Bytes::from_static(b"vote"), done)).unwrap();
+            store.save_committed(group, Bytes::from_static(b"committed"));
+            let checkpoint =
+                Checkpoint { meta: Bytes::from_static(b"m"), segments: vec![(3, Bytes::from_static(b"s"))] };
+            wait(|done| store.write_checkpoint(group, checkpoint.clone(), done)).unwrap();
+            store.purge(group, 5, Bytes::from_static(b"at 5"));
+            store.put_blobs(group, vec![(900, Bytes::from_static(b"staged"))]);
+        }
+        wait(|done| store.forget(A, done)).unwrap();
+        assert_eq!(store.read_blob(A, 900).unwrap(), None);
+        append(&*store, A, records(0..1, 10));
+        wait(|done| store.forget(A, done)).unwrap();
+    }
+    let store = open(folder.path());
+    assert_eq!(store.recover(A).unwrap(), GroupState::default());
+    assert_eq!(store.read_blob(A, 30).unwrap(), None);
+    assert_eq!(store.read_checkpoint(A).unwrap(), None);
+    assert_eq!(store.read_log(B, 6..600, usize::MAX).unwrap(), records(6..600, 100));
+    append(&*store, A, records(7..9, 10));
+    assert_eq!(store.recover(A).unwrap().first_index, Some(7));
 }

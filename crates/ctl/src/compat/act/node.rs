@@ -14,6 +14,7 @@ use crate::{
         failure::{TEMPORARY, USAGE},
         table::{self, Key, Shape},
     },
+    output,
 };
 
 /// How long to wait for nodes where nothing else is said.
@@ -24,6 +25,15 @@ const ROUND: Duration = Duration::from_millis(500);
 pub(crate) fn ping(context: &Context<'_>) -> Result<Output> {
     context.client.health("live")?;
     Ok(Output::Text("Ping succeeded".to_owned()))
+}
+
+pub(crate) fn forget_cluster_node(context: &Context<'_>) -> Result<Output> {
+    if context.call.flag("offline") {
+        return Err(Failure::new(USAGE, "a node is forgotten by those that run: leave --offline away"));
+    }
+    let path = format!("cluster/nodes/{}/forget", part(context.call.argument(0)));
+    let document = context.client.post_for(&path, &json!({}))?;
+    Ok(Output::Text(output::text(&document["answer"])))
 }
 
 pub(crate) fn await_startup(context: &Context<'_>) -> Result<Output> {

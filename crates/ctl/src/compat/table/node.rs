@@ -38,6 +38,9 @@ pub(super) const COMMANDS: &[Command] = &[
         Run(resources::set_disk),
     )
     .extra(Extra::Optional("factor")),
+    command("forget_cluster_node", &["node"], "Removing node {0} from the cluster", Run(node::forget_cluster_node))
+        .options(&[Opt::flag("offline")])
+        .missing(69, "the cluster has no node {0}"),
     command("ping", &[], "Will ping {node}. This only checks that its process answers.", Run(node::ping))
         .scope(Scope::Both),
     command("await_startup", &[], "", Run(node::await_startup)).scope(Scope::Both),

@@ -4,7 +4,8 @@ use super::{Action::Refuse, Command, Extra, Scope, command};
 
 const STOP: &str =
     "a node is one process: stop it with SIGTERM (systemctl stop, docker stop), and start it with 'quorate server'";
-const MEMBERS: &str = "the nodes of a cluster are those of cluster.nodes in the configuration of each of them";
+const MEMBERS: &str = "a node joins by itself: start it with an empty data directory and with cluster.seeds, the addresses of the cluster's \
+                       nodes; 'quorate ctl cluster' shows how far it is, and lets nodes go";
 const RESET: &str = "stop the node and remove its data directory; take the whole cluster's definitions along with 'export_definitions' first";
 const ERLANG: &str =
     "there is no Erlang in this broker; 'status', 'report' and the metrics at /metrics tell how a node does";
@@ -16,11 +17,13 @@ pub(super) const COMMANDS: &[Command] = &[
     refused("stop_app", STOP),
     refused("start_app", STOP),
     refused("join_cluster", MEMBERS),
-    refused("forget_cluster_node", MEMBERS),
     refused("rename_cluster_node", MEMBERS),
     refused("change_cluster_node_type", MEMBERS),
     refused("update_cluster_nodes", MEMBERS),
-    refused("force_boot", "a cluster starts as soon as a majority of its nodes runs"),
+    refused(
+        "force_boot",
+        "a cluster starts as soon as a majority of its nodes runs; when it is lost for ever: 'quorate recover-lost-majority'",
+    ),
     refused("reset", RESET),
     refused("force_reset", RESET),
     refused(
