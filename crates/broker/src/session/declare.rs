@@ -58,7 +58,7 @@ impl Channel {
         &mut self,
         cx: &mut Context<'_>,
         caller: Caller,
-        declaring: Declaring,
+        mut declaring: Declaring,
         reply: &MetadataReply,
     ) -> Result<(), Failure> {
         let MetadataReply::Queue { queue, group, created } = *reply else {
@@ -66,6 +66,7 @@ impl Channel {
         };
         let place = Place { queue, group };
         if created {
+            declaring.is_new = true;
             self.create(cx, caller, declaring, place);
         } else {
             self.inspect(cx, caller, declaring, place);
@@ -84,8 +85,17 @@ impl Channel {
                 let command = Command::CreateQueue { queue: place.queue, config };
                 self.ask(cx, caller, place.group, command, Step::Create(declaring, place));
             }
-            // It was deleted meanwhile.
-            None => self.replace(cx, caller, declaring, place),
+            None => self.is_gone(cx, caller, declaring, place),
+        }
+    }
+
+    /// The queue was deleted, or has ended, before its machine was told of it. What was there before this declaration is replaced;
+    /// what it made itself was there: somebody else's queue of that name is none of its business.
+    fn is_gone(&mut self, cx: &mut Context<'_>, caller: Caller, declaring: Declaring, place: Place) {
+        if declaring.is_new {
+            self.answer_declare(cx, caller, &declaring, 0, 0);
+        } else {
+            self.replace(cx, caller, declaring, place);
         }
     }
 
@@ -104,7 +114,7 @@ impl Channel {
                 Ok(())
             }
             Reply::Refused(Refusal::NoSuchQueue) => {
-                self.replace(cx, caller, declaring, place);
+                self.is_gone(cx, caller, declaring, place);
                 Ok(())
             }
             _ => Err(unexpected()),
@@ -196,7 +206,7 @@ pub(crate) fn plan_declare(cx: &mut Context<'_>, declare: methods::Declare) -> R
     if there.is_none() {
         check_dead_letter_rights(cx, &command.name, &command.arguments)?;
     }
-    let declaring = Declaring { name, no_wait: declare.no_wait, command: Some(Box::new(command)) };
+    let declaring = Declaring { name, no_wait: declare.no_wait, command: Some(Box::new(command)), is_new: false };
     Ok(Plan::Declare { declaring, there })
 }
 
@@ -208,7 +218,7 @@ fn plan_passively(cx: &mut Context<'_>, name: ShortStr, no_wait: bool) -> Result
         let queue = machine.queue_for(&cx.shared.vhost, &name, cx.shared.id).map_err(|why| refused(&why))?;
         Place { queue: queue.id, group: queue.group }
     };
-    Ok(Plan::Declare { declaring: Declaring { name, no_wait, command: None }, there: Some(place) })
+    Ok(Plan::Declare { declaring: Declaring { name, no_wait, command: None, is_new: false }, there: Some(place) })
 }
 
 /// The queue, when an equivalent one is there; else the command gets the group where the queue is to live.

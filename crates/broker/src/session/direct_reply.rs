@@ -50,7 +50,7 @@ impl Channel {
         name: ShortStr,
         no_wait: bool,
     ) -> Result<(), Failure> {
-        let declaring = Declaring { name, no_wait, command: None };
+        let declaring = Declaring { name, no_wait, command: None, is_new: false };
         if declaring.name == reply_to::QUEUE {
             self.last_queue = declaring.name.clone();
             self.answer_declare(cx, caller, &declaring, 0, 1);

@@ -104,6 +104,8 @@ pub(crate) struct Declaring {
     pub(crate) no_wait: bool,
     /// What is declared; `None`: the queue must be there (passive).
     pub(crate) command: Option<Box<DeclareQueue>>,
+    /// Whether metadata has the queue by this very declaration.
+    pub(crate) is_new: bool,
 }
 
 /// A `queue.delete` on its way.

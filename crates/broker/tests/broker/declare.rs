@@ -5,6 +5,7 @@ use amqp_codec::{
     ReplyCode,
     methods::{basic, channel, exchange, queue},
 };
+use replication::Metadata;
 use types::{FieldTable, FieldValue};
 
 use crate::{
@@ -152,6 +153,23 @@ async fn a_queue_that_has_ended_is_declared_anew() {
     client.publish("", "q", "n");
     client.consume("q", "c").await;
     assert_eq!(client.expect_delivery().await.1, "n");
+}
+
+#[tokio::test]
+async fn who_declared_a_queue_has_done_so_though_it_is_deleted_and_declared_otherwise_before_the_answer() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    fake.hold_metadata();
+    client.send(1, queue::Declare { durable: true, ..declare("q") });
+    client.heard_so_far().await;
+    let proposal = fake.held_proposals().remove(0);
+    fake.apply_proposals(1);
+    let metadata::Command::DeclareQueue(theirs) = proposal else { panic!("{proposal:?}") };
+    let there = Metadata::read(&*fake).queue_for(&theirs.vhost, &theirs.name, theirs.connection).unwrap().id;
+    fake.change(metadata::Command::DeleteQueue { queue: there });
+    fake.change(metadata::Command::DeclareQueue(metadata::DeclareQueue { auto_delete: true, ..theirs }));
+    fake.release_metadata();
+    assert_eq!(client.expect::<queue::DeclareOk>().await.queue, short("q"));
 }
 
 #[tokio::test]
