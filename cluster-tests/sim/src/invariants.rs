@@ -17,7 +17,7 @@ mod replicas_are_equal;
 mod state_machine_safety;
 
 use replication::{EntryId, ReplicaView};
-use types::{GroupId, NodeId};
+use types::GroupId;
 
 use crate::oracle::Verdict;
 
@@ -51,17 +51,20 @@ impl Raft {
         self.digests.at(node, group, up_to.index, digest)
     }
 
-    /// A node leads; `term_at` finds the term of an entry in its log.
+    /// A node leads; `first` is the first entry that it has proposed, `find` looks into its log.
     pub(crate) fn leads(
         &mut self,
         node: usize,
         group: GroupId,
-        (term, id): (u64, NodeId),
-        term_at: impl Fn(u64) -> leader_completeness::Found,
+        first: EntryId,
+        find: impl Fn(u64) -> leader_completeness::Found,
     ) -> Verdict {
-        let committed = self.applied.last(group);
-        election_safety::check(group, (term, id), committed)?;
-        leader_completeness::check(node, group, (term, id), committed, term_at)
+        // Others may have applied that entry, and what later leaders proposed: then it is compared with theirs, as all are.
+        let Some(committed) = self.applied.last(group).filter(|committed| committed.index < first.index) else {
+            return Ok(());
+        };
+        election_safety::check(group, first, committed)?;
+        leader_completeness::check(node, group, first, committed, find)
     }
 
     /// How a replica looks now.

@@ -91,8 +91,8 @@ pub(crate) struct Oracle {
     told: BTreeMap<String, Told>,
     /// Queues of which `queue.delete` was sent: they may be there or not.
     deleting: BTreeSet<QueueKey>,
-    /// Queues of which `queue.delete-ok` has come.
-    deleted: BTreeSet<QueueKey>,
+    /// Queues of which `queue.delete-ok` has come, with the number that was given last: who has a greater one came later.
+    deleted: BTreeMap<QueueKey, u64>,
     fifo: Fifo,
     numbers: u64,
 }
@@ -136,7 +136,7 @@ impl Oracle {
         was_calm: impl Fn(ConsumerId, Duration) -> bool,
     ) -> Result<MessageId, String> {
         let id: MessageId = body.parse().map_err(|_| format!("a body that nobody has written: {body:?}"))?;
-        let message = no_phantom::check(&mut self.messages, &self.deleted, &id)?;
+        let message = no_phantom::check(&mut self.messages, &self.deleted, &id, to)?;
         redelivery_is_flagged::check(&id, message, redelivered)?;
         acked_never_returns::check(&id, message)?;
         one_holder::check(&id, message, to, was_calm)?;
@@ -203,7 +203,7 @@ impl Oracle {
     /// `queue.delete-ok` has come.
     pub(crate) fn deleted(&mut self, queue: &QueueKey) {
         self.told.insert(queue.name.clone(), Told::Gone);
-        self.deleted.insert(queue.clone());
+        self.deleted.insert(queue.clone(), self.numbers);
     }
 
     /// A node's metadata when all is quiet: `has` tells whether it knows the queue of that name.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use replication::{EntryId, MachineState, Witness};
 use storage::{LogStore, sim::SimStore};
-use types::{GroupId, NodeId};
+use types::GroupId;
 
 use crate::{
     invariants::{Found, bodies_are_there, log_matching},
@@ -66,9 +66,10 @@ impl Witness for NodeWitness {
         self.verdict(verdict);
     }
 
-    fn leads(&self, group: GroupId, term: u64, leader: NodeId) {
-        self.world.trace.event(&name(self.at), format_args!("leads {group} as {term}-{leader}"));
-        let verdict = self.world.raft.lock().leads(self.at, group, (term, leader), |index| self.find(group, index));
+    fn leads(&self, group: GroupId, first: EntryId) {
+        let EntryId { term, leader, index } = first;
+        self.world.trace.event(&name(self.at), format_args!("leads {group} as {term}-{leader} from {index}"));
+        let verdict = self.world.raft.lock().leads(self.at, group, first, |index| self.find(group, index));
         self.verdict(verdict);
     }
 }

@@ -84,8 +84,8 @@ pub trait Witness: fmt::Debug + Send + Sync + 'static {
     /// A replica has loaded a checkpoint, or taken over a snapshot, that covers the log up to this entry.
     fn restored(&self, group: GroupId, up_to: EntryId, state: &MachineState<'_>);
 
-    /// A replica leads in this term, under this id: it has applied everything before.
-    fn leads(&self, group: GroupId, term: u64, leader: NodeId);
+    /// A replica leads, or did so: it is about to apply the first entry that it proposed as this leader, and has applied all before.
+    fn leads(&self, group: GroupId, first: EntryId);
 }
 
 /// The machine of a replica.

@@ -97,7 +97,7 @@ impl<M: Machine> StateMachine<M> {
                     self.leading = Some(term);
                     machine.lead(term);
                     if let Some(witness) = &self.witness {
-                        witness.leads(self.group, term, self.node);
+                        witness.leads(self.group, EntryId::from_raft(&log_id));
                     }
                 }
             }

@@ -110,7 +110,10 @@ fn mutations(root: &Path) -> Result<()> {
         let output = sim()?.args(["run", "--seed", &seed.to_string(), "--mutation", mutation]).output()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let Some(found) = text.lines().find(|line| line.contains("VIOLATION")) else {
-            bail!("seed {seed} does not find the bug {mutation}");
+            bail!(
+                "seed {seed} does not find the bug {mutation} any more: name another in {TABLE} \
+                 (cargo xtask sim --mutation {mutation} --seeds 100 looks for one)"
+            );
         };
         println!("{mutation}: {found}");
     }

@@ -18,7 +18,7 @@ pub fn run() -> Result<()> {
     step("RocksDB", || rocksdb::ensure(&root))?;
     step("lints", || lints(&root))?;
     step("unit and property tests", || cargo::run(&root, &["test", "--release", "--workspace"]))?;
-    step("lints of the simulation", || sim::lints(&root))?;
+    step("simulation", || sim::lints(&root).and_then(|()| sim::bounded(&root)))?;
     step("stock clients, bad input and power loss against three nodes", || conformance(&root))?;
     println!("\nall steps passed in {:.0} s", begin.elapsed().as_secs_f64());
     Ok(())

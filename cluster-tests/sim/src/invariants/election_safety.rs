@@ -3,16 +3,14 @@
 //! that, comes after all whose entries were committed before.
 
 use replication::EntryId;
-use types::{GroupId, NodeId};
+use types::GroupId;
 
 use crate::oracle::Verdict;
 
-/// `leads`: term and id of who begins to lead; `committed`: the last entry that anybody has applied.
-pub(crate) fn check(group: GroupId, leads: (u64, NodeId), committed: Option<EntryId>) -> Verdict {
-    match committed.map(|entry| (entry.term, entry.leader)) {
-        Some(before) if leads < before => {
-            Err(format!("group {group}: a leader {leads:?} commits entries after one of {before:?} has"))
-        }
-        _ => Ok(()),
+/// `first`: the first entry of who begins to lead; `committed`: the last one before it that anybody has applied.
+pub(crate) fn check(group: GroupId, first: EntryId, committed: EntryId) -> Verdict {
+    if (first.term, first.leader) < (committed.term, committed.leader) {
+        return Err(format!("group {group}: a leader commits {first:?} after a later one's {committed:?}"));
     }
+    Ok(())
 }

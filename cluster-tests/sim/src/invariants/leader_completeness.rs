@@ -2,7 +2,7 @@
 //! was committed.
 
 use replication::EntryId;
-use types::{GroupId, NodeId};
+use types::GroupId;
 
 use crate::oracle::Verdict;
 
@@ -17,22 +17,20 @@ pub(crate) enum Found {
     Nothing,
 }
 
-/// `leads`: term and id of who begins to lead; `find` looks into its log.
+/// `first`: the first entry of who begins to lead; `committed`: the last one before it that anybody has applied; `find` looks into
+/// the leader's log.
 pub(crate) fn check(
     node: usize,
     group: GroupId,
-    leads: (u64, NodeId),
-    committed: Option<EntryId>,
+    first: EntryId,
+    committed: EntryId,
     find: impl Fn(u64) -> Found,
 ) -> Verdict {
-    let Some(committed) = committed.filter(|committed| (committed.term, committed.leader) < leads) else {
-        return Ok(());
-    };
     match find(committed.index) {
         Found::Covered => Ok(()),
         Found::Entry(found) if found == committed => Ok(()),
         found => Err(format!(
-            "group {group}: node {} leads as {leads:?} without {committed:?}, which was applied (it has {found:?})",
+            "group {group}: node {} leads from {first:?} on without {committed:?}, which was applied (it has {found:?})",
             node + 1
         )),
     }
