@@ -74,17 +74,29 @@ pub struct Placement {
     pub voters: BTreeSet<NodeId>,
     /// Who leads it, when an operator has said so.
     pub leader: Option<NodeId>,
+    /// Whoever may have a replica: those that were wanted or reported since `wanted` was last brought about. Nobody else's disk has
+    /// anything of the group, and nobody of these deletes what it has.
+    pub holders: BTreeSet<NodeId>,
+    /// How often `wanted` was set: who wants to set it, or reports, has seen what was set before.
+    pub round: u64,
+    /// Where in the group's log the membership is that was reported last: an older report comes too late.
+    pub moved_at: u64,
 }
 
 impl Placement {
     /// Whether a node has, or is to have, a replica.
     pub fn concerns(&self, node: NodeId) -> bool {
-        self.wanted.contains(&node) || self.voters.contains(&node)
+        self.holders.contains(&node)
     }
 
     /// Whether the group is as it should be.
     pub fn is_settled(&self) -> bool {
-        self.wanted == self.voters
+        self.wanted == self.voters && self.wanted == self.holders
+    }
+
+    /// A group that has had these voters from the beginning.
+    pub fn of(voters: BTreeSet<NodeId>) -> Self {
+        Placement { wanted: voters.clone(), holders: voters.clone(), voters, ..Placement::default() }
     }
 }
 
@@ -109,10 +121,8 @@ impl Cluster {
     pub fn founded(members: impl IntoIterator<Item = Member>, shards: u32) -> Self {
         let members: BTreeMap<NodeId, Member> = members.into_iter().map(|member| (member.node, member)).collect();
         let nodes: Vec<NodeId> = members.keys().copied().collect();
-        let placements = (0..=shards).map(|group| {
-            let voters = founding_voters(&nodes, GroupId(group));
-            (GroupId(group), Placement { wanted: voters.clone(), voters, leader: None })
-        });
+        let placements =
+            (0..=shards).map(|group| (GroupId(group), Placement::of(founding_voters(&nodes, GroupId(group)))));
         let placements = if nodes.is_empty() { BTreeMap::new() } else { placements.collect() };
         Cluster { last_node: nodes.last().map_or(0, |node| node.0), members, placements }
     }
@@ -122,11 +132,10 @@ impl Cluster {
         self.is_recorded() && node.0 <= self.last_node && !self.members.contains_key(&node)
     }
 
-    /// The member of that name; of two, the one that is not being replaced.
+    /// The member of that name; of several, the one that is not being replaced.
     pub fn by_name(&self, name: &[u8]) -> Option<&Member> {
-        let mut named = self.members.values().filter(|member| member.name.as_bytes() == name);
-        let first = named.next()?;
-        Some(named.find(|second| second.replaces == Some(first.node)).unwrap_or(first))
+        let named = || self.members.values().filter(|member| member.name.as_bytes() == name);
+        named().rfind(|member| self.successor(member.node).is_none()).or_else(|| named().next())
     }
 
     /// Replicas of shard groups that a node has or is to have.
@@ -160,7 +169,9 @@ impl Cluster {
         hold(self.is_recorded() || self.placements.is_empty(), "groups are placed in a cluster without members")?;
         for placement in self.placements.values() {
             hold(!placement.wanted.is_empty(), "a group is wanted nowhere")?;
-            hold(placement.wanted.iter().chain(&placement.voters).all(is_known), "a group is at a node that is gone")?;
+            hold(placement.holders.iter().all(is_known), "a group is at a node that is gone")?;
+            let named = || placement.wanted.iter().chain(&placement.voters);
+            hold(named().all(|node| placement.holders.contains(node)), "a group is where nobody holds it")?;
         }
         Ok(())
     }

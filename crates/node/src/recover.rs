@@ -4,7 +4,7 @@
 use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context, bail};
-use replication::Recovered;
+use replication::{Environment, Founder, Recovered};
 use storage::{LogStore, RocksStore};
 use types::GroupId;
 
@@ -41,6 +41,7 @@ pub(crate) fn main(args: &Args) -> anyhow::Result<ExitCode> {
     let store = RocksStore::open(&path, options)
         .with_context(|| format!("cannot open {}: the node has to be stopped", path.display()))?;
     let store: Arc<dyn LogStore> = store;
+    refuse_if_not_lost(&config, &store)?;
     let Recovered { node, kept, emptied } = replication::recover_lost_majority(&store)?;
     let list = |groups: &[GroupId]| groups.iter().map(GroupId::to_string).collect::<Vec<_>>().join(", ");
     println!("node {} (id {node}) is a cluster of its own now", config.node.name);
@@ -52,4 +53,23 @@ pub(crate) fn main(args: &Args) -> anyhow::Result<ExitCode> {
         "start it; then 'quorate ctl cluster forget' each lost node, and let others join with empty data directories"
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// While a majority runs nothing is lost: there would be two clusters that confirm, and one of them would have to be thrown away.
+fn refuse_if_not_lost(config: &Config, store: &Arc<dyn LogStore>) -> anyhow::Result<()> {
+    let nodes = config.cluster.nodes.iter();
+    let founders: Vec<Founder> =
+        nodes.map(|node| Founder { name: node.name.clone(), address: node.peer.clone() }).collect();
+    let network = Environment::default().network;
+    let asking = replication::members_up(store, &founders, &*network);
+    let (up, members) = tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(asking)?;
+    if 2 * (up.len() + 1) > members {
+        bail!(
+            "the majority is not lost: of {members} nodes {} run, and node '{}' can be started beside them. Start it instead; nodes that \
+             are gone for ever are forgotten with 'quorate ctl cluster forget'",
+            up.join(", "),
+            config.node.name
+        );
+    }
+    Ok(())
 }

@@ -183,6 +183,11 @@ impl GroupClient {
         self.inner.lock().leader.map(|(node, _)| node)
     }
 
+    /// The term in which it leads.
+    pub(crate) fn known_leader_term(&self) -> Option<u64> {
+        self.inner.lock().leader.map(|(_, term)| term)
+    }
+
     /// The link to a node came back: what it has not answered goes to it again.
     pub(crate) fn link_up(&self, node: NodeId) {
         let inner = self.inner.lock();

@@ -43,10 +43,20 @@ impl Config {
         self.address.clone().or_else(|| named().map(|founder| founder.address.clone()))
     }
 
-    /// Where to reach a member: names stay, addresses may have moved, and the configuration knows best.
-    pub(crate) fn address_of(&self, name: &str, known: &str) -> String {
+    /// Where to reach one of the founders: names stay, addresses may have moved, and the configuration knows best.
+    pub(crate) fn founder_address(&self, name: &str, known: &str) -> String {
         let configured = self.founders.iter().find(|founder| founder.name == name);
         configured.map_or(known, |founder| founder.address.as_str()).to_owned()
+    }
+
+    /// Where to reach a member: another disk with a founder's name is where it said that it is.
+    pub(crate) fn address_of(&self, member: &metadata::Member, founded: &metadata::Cluster) -> String {
+        match founded.members.get(&member.node) {
+            Some(founder) if founder.uuid == member.uuid => {
+                self.founder_address(&member.name.to_string(), &member.address)
+            }
+            Some(_) | None => member.address.clone(),
+        }
     }
 }
 

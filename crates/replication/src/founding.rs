@@ -22,6 +22,8 @@ use crate::{
 };
 
 pub(crate) const UUID: &str = "uuid";
+/// Bytes of a uuid.
+pub(crate) const UUID_BYTES: usize = 16;
 pub(crate) const CLUSTER: &str = "cluster";
 /// The members that were known last.
 pub(crate) const MEMBERS: &str = "members";
@@ -107,7 +109,7 @@ impl Founding {
         let uuid = match store.read_node_value(UUID)? {
             Some(uuid) => uuid,
             None => {
-                let uuid = Bytes::copy_from_slice(&rand::random::<[u8; 16]>());
+                let uuid = Bytes::copy_from_slice(&rand::random::<[u8; UUID_BYTES]>());
                 store.write_node_value(UUID, uuid.clone())?;
                 uuid
             }
@@ -309,14 +311,18 @@ impl Founding {
             None => record.members.clone(),
         };
         let members = latest.into_iter().map(|member| {
-            let address = self.config.address_of(&member.name, &member.address);
+            let is_founder = record.members.iter().any(|founder| founder.uuid == member.uuid);
+            let address = match is_founder {
+                true => self.config.founder_address(&member.name, &member.address),
+                false => member.address,
+            };
             (NodeId(member.node), Founder { name: member.name, address })
         });
         let cluster_members = record.members.iter().map(|member| metadata::Member {
             node: NodeId(member.node),
             name: ShortStr::truncated(&member.name),
             uuid: member.uuid.clone(),
-            address: self.config.address_of(&member.name, &member.address),
+            address: self.config.founder_address(&member.name, &member.address),
             state: metadata::MemberState::Up,
             replaces: None,
         });

@@ -239,6 +239,12 @@ impl<M: Machine> Group<M> {
         all.map(|(node, matched)| (*node, matched.as_ref().map_or(0, |id| id.index))).collect()
     }
 
+    /// The term that this replica is in.
+    pub(crate) fn term(&self) -> u64 {
+        use openraft::async_runtime::WatchReceiver;
+        self.raft.metrics().borrow_watched().current_term
+    }
+
     /// Whether this node's replica leads.
     pub(crate) fn is_leader(&self) -> bool {
         self.batcher.leading().is_some() && self.raft.is_leader()

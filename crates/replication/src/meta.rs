@@ -156,7 +156,11 @@ impl MetaState {
     }
 
     fn live_peers(&self) -> impl Iterator<Item = NodeId> {
-        self.peers.nodes().into_iter().filter(|node| self.liveness.is_up(*node))
+        // Who joins serves nobody before it has all metadata: nobody waits for it.
+        let joins = |node: &NodeId| {
+            self.members.get(*node).is_some_and(|member| member.state == metadata::MemberState::Joining)
+        };
+        self.peers.nodes().into_iter().filter(move |node| self.liveness.is_up(*node) && !joins(node))
     }
 
     /// A node says how far it has applied the metadata.

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use openraft::{ChangeMembers, async_runtime::WatchReceiver, impls::EmptyNode};
+use openraft::{ChangeMembers, ReadPolicy, async_runtime::WatchReceiver, impls::EmptyNode};
 use types::NodeId;
 
 use crate::{group::Group, liveness::Liveness, machine::Machine};
@@ -35,6 +35,8 @@ struct Now {
     learners: BTreeSet<NodeId>,
     is_joint: bool,
     is_committed: bool,
+    /// Where in the log it is.
+    index: u64,
 }
 
 impl<M: Machine> Group<M> {
@@ -94,10 +96,28 @@ impl<M: Machine> Group<M> {
         Progress::Settled
     }
 
-    /// The group's voters, when no change of them is under way.
-    pub(crate) fn stable_voters(&self) -> Option<BTreeSet<NodeId>> {
+    /// The group's voters and where in the log they are named, when no change of them is under way.
+    pub(crate) fn stable(&self) -> Option<(BTreeSet<NodeId>, u64)> {
         let now = self.membership();
-        (now.is_committed && !now.is_joint).then_some(now.voters)
+        (now.is_committed && !now.is_joint).then_some((now.voters, now.index))
+    }
+
+    /// Whether a node has a vote in the last membership of this replica's log, committed or not, and is not about to lose it.
+    pub(crate) fn is_plain_voter(&self, node: NodeId) -> bool {
+        let now = self.membership();
+        !now.is_joint && now.voters.contains(&node)
+    }
+
+    /// Whether this replica is all of the group.
+    pub(crate) fn is_alone(&self, node: NodeId) -> bool {
+        let now = self.membership();
+        !now.is_joint && now.voters == BTreeSet::from([node])
+    }
+
+    /// Whether a majority follows this node still.
+    pub(crate) async fn still_leads(&self, timeout: Duration) -> bool {
+        let confirmed = self.raft.ensure_linearizable(ReadPolicy::ReadIndex);
+        matches!(tokio::time::timeout(timeout, confirmed).await, Ok(Ok(_)))
     }
 
     fn membership(&self) -> Now {
@@ -109,6 +129,7 @@ impl<M: Machine> Group<M> {
             learners: membership.learner_ids().map(NodeId).collect(),
             is_joint: membership.get_joint_config().len() > 1,
             // What is applied is committed.
+            index: now.membership_config.log_id().map_or(0, |id| id.index),
             is_committed: *now.membership_config.log_id() <= now.last_applied,
         }
     }

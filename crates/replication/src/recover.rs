@@ -11,15 +11,18 @@ use std::{
 use bytes::Bytes;
 use openraft::EntryPayload;
 use prost::Message as _;
-use proto::generated::peer::{FoundReply, Members};
+use proto::generated::peer::{FoundReply, FoundRequest, Members};
 use sha2::{Digest, Sha256};
 use storage::{Completion, GroupState, LogStore};
 use types::{GroupId, NodeId};
 
 use crate::{
+    config::Founder,
+    environment::Network,
     founding::{CLUSTER, MEMBERS, UUID},
     log_codec,
     raft_types::{Entry, LogId, Membership, Vote},
+    transport::found_at,
 };
 
 /// What came of it.
@@ -48,6 +51,34 @@ pub enum RecoverError {
     /// Without metadata nothing can go on.
     #[error("the data directory has no metadata: choose another survivor")]
     NoMetadata,
+}
+
+/// Members of the data directory's cluster that run, by name, and how many it has in all. `configured` are the founders.
+///
+/// # Errors
+/// When the data directory is of no cluster, or the disk fails.
+pub async fn members_up(
+    store: &Arc<dyn LogStore>,
+    configured: &[Founder],
+    network: &dyn Network,
+) -> Result<(Vec<String>, usize), RecoverError> {
+    let uuid = store.read_node_value(UUID)?.ok_or(RecoverError::NoCluster)?;
+    let record = store.read_node_value(CLUSTER)?.ok_or(RecoverError::NoCluster)?;
+    let record = FoundReply::decode(record).map_err(|_| proto::DecodeError::new("founding record"))?;
+    let known = store.read_node_value(MEMBERS)?.map(Members::decode).transpose();
+    let known = known.map_err(|_| proto::DecodeError::new("members"))?.map_or(record.members, |known| known.members);
+    let mut up = Vec::new();
+    for member in known.iter().filter(|member| member.uuid != uuid) {
+        let founder = configured.iter().find(|founder| founder.name == member.name);
+        for address in founder.map(|founder| &founder.address).into_iter().chain([&member.address]) {
+            let reply = found_at(network, address, FoundRequest::default()).await;
+            if reply.is_some_and(|reply| reply.uuid == member.uuid && reply.cluster_id == record.cluster_id) {
+                up.push(member.name.clone());
+                break;
+            }
+        }
+    }
+    Ok((up, known.len()))
 }
 
 /// Makes the data of a node that is not running a cluster of that node alone.

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use metadata::{ClusterCommand, Observed, Plan};
+use metadata::{ClusterCommand, Observed, Placement, Plan};
 use openraft::async_runtime::WatchReceiver;
 use queue::{Chunk, Command, Producer};
 use telemetry::Shutdown;
@@ -18,6 +18,7 @@ use crate::{
     liveness::{Liveness, Verdict},
     machine::Machine,
     meta::{MetaMachine, MetaState},
+    moves::Moves,
     reconcile::{GroupChanges, Reconcile},
     reconfigure::Progress,
     shard::ShardMachine,
@@ -67,6 +68,7 @@ pub(crate) struct Duty {
     reconcile: Reconcile,
     /// When the cluster was changed last.
     stepped_at: Option<Instant>,
+    moves: Moves,
 }
 
 impl Default for Duty {
@@ -79,6 +81,7 @@ impl Default for Duty {
             term: None,
             reconcile: Reconcile::default(),
             stepped_at: None,
+            moves: Moves::default(),
         }
     }
 }
@@ -109,6 +112,7 @@ where
                 // Whoever led in between may have left something undone; and what changes now is seen at the start of a term.
                 self.duty.term = term;
                 self.duty.reconcile = Reconcile::default();
+                self.duty.moves = Moves::default();
                 self.changes.clear();
             }
             if self.group.is_leader() {
@@ -171,7 +175,11 @@ where
         match preferred {
             Some(node) if node != self.node && (settled || is_urgent) => self.lead_at(node).await,
             Some(_) => {}
-            None if is_draining => self.lead_elsewhere(&self.group.voters()).await,
+            None if is_draining => {
+                // To one that should not lead either it would go back and forth.
+                let heirs = self.group.voters().into_iter().filter(|node| members.may_lead(*node)).collect();
+                self.lead_elsewhere(&heirs).await;
+            }
             None => {}
         }
     }
@@ -182,11 +190,12 @@ where
     }
 
     /// Gives the group to whoever of these is there and has most of the log, rather to one that should lead.
-    pub(crate) async fn lead_elsewhere(&mut self, voters: &BTreeSet<NodeId>) {
+    pub(crate) async fn lead_elsewhere(&mut self, heirs: &BTreeSet<NodeId>) {
         let members = self.meta.members();
-        let matched = self.group.matched();
-        let heirs = matched.iter().map(|(node, matched)| (NodeId(*node), *matched));
-        let heirs = heirs.filter(|(node, _)| voters.contains(node) && self.is_fit(*node));
+        let (matched, voters) = (self.group.matched(), self.group.voters());
+        let known = matched.iter().map(|(node, matched)| (NodeId(*node), *matched));
+        // A learner has no vote yet.
+        let heirs = known.filter(|(node, _)| heirs.contains(node) && voters.contains(node) && self.is_fit(*node));
         if let Some((heir, _)) = heirs.max_by_key(|(node, matched)| (members.may_lead(*node), *matched)) {
             self.lead_at(heir).await;
         }
@@ -209,20 +218,39 @@ where
     async fn reconfigure(&mut self, learners: impl Fn(&BTreeSet<NodeId>) -> BTreeSet<NodeId> + Send) {
         let placement = self.meta.members().placement(self.group.id);
         let wanted = placement.as_ref().map_or_else(|| self.group.voters(), |placement| placement.wanted.clone());
-        if let (Some(placement), Some(voters)) = (&placement, self.group.stable_voters())
-            && placement.voters != voters
-        {
-            let group = self.group.id;
-            tracing::info!(group_id = %group, ?voters, "the group's voters are told");
-            // What was not written down is so in the next round.
-            let moved = metadata::Command::Cluster(ClusterCommand::Moved { group, voters });
-            tokio::time::timeout(REPORT_TIMEOUT, self.meta.propose(&moved)).await.ok();
+        if let Some(placement) = &placement {
+            match self.group.stable() {
+                // One after another: what comes next is done by somebody who has seen the last report written down.
+                Some((voters, index)) if is_unreported(placement, &voters, index) => {
+                    return self.report(placement.round, voters, index).await;
+                }
+                Some(_) | None => {}
+            }
         }
         match self.group.reconfigure(self.node, &wanted, &learners(&wanted), &self.liveness).await {
             Progress::LeadElsewhere => self.lead_elsewhere(&wanted).await,
             Progress::Settled | Progress::UnderWay => {}
         }
     }
+
+    /// Tells the metadata where the group is. What was not written down is told again in the next round.
+    async fn report(&self, round: u64, voters: BTreeSet<NodeId>, index: u64) {
+        // Who was replaced without knowing it must not speak for the group.
+        if !self.group.still_leads(REPORT_TIMEOUT).await {
+            return;
+        }
+        let group = self.group.id;
+        tracing::info!(group_id = %group, ?voters, "the group's voters are told");
+        let moved = metadata::Command::Cluster(ClusterCommand::Moved { group, voters, round, index });
+        tokio::time::timeout(REPORT_TIMEOUT, self.meta.propose(&moved)).await.ok();
+    }
+}
+
+/// Whether the metadata does not know yet where a group is, or keeps replicas that are wanted no more until it is told again.
+fn is_unreported(placement: &Placement, voters: &BTreeSet<NodeId>, index: u64) -> bool {
+    placement.moved_at < index
+        || placement.voters != *voters
+        || (placement.wanted == *voters && !placement.is_settled())
 }
 
 impl Chores for Supervisor<ShardMachine> {
@@ -273,7 +301,7 @@ pub(crate) fn observe(own: NodeId, cluster: &metadata::Cluster, liveness: &Liven
         live: nodes().filter(|node| *node == own || liveness.is_up(*node)).collect(),
         silent: nodes().filter(|node| silent_for(*node, timers.replace_after)).collect(),
         lost: nodes().filter(|node| !timers.heal_after.is_zero() && silent_for(*node, timers.heal_after)).collect(),
-        caught_up: BTreeSet::new(),
+        ..Observed::default()
     }
 }
 
@@ -340,21 +368,28 @@ impl Supervisor<MetaMachine> {
         }
     }
 
-    fn observe(&self, cluster: &metadata::Cluster) -> Observed {
+    fn observe(&mut self, cluster: &metadata::Cluster) -> Observed {
         let mut observed = observe(self.node, cluster, &self.liveness, &self.timers);
         let caught_up = |node: &NodeId| *node == self.node || self.group.is_caught_up(*node);
         observed.caught_up = cluster.members.keys().copied().filter(caught_up).collect();
+        self.duty.moves.look(cluster, &mut observed, Instant::now());
         observed
     }
 
     /// What lived in the memory of nodes that are gone, or that started anew, goes from metadata.
     async fn forget_memory(&self) {
         let members: BTreeSet<NodeId> = self.meta.members().nodes().into_iter().collect();
-        let homes: Vec<metadata::Home> =
-            self.meta.read().local_homes().filter(|home| members.contains(&home.node)).collect();
+        let is_gone = |node| self.meta.members().is_gone(node);
+        let homes: Vec<metadata::Home> = {
+            let machine = self.meta.read();
+            machine.local_homes().filter(|home| members.contains(&home.node) || is_gone(home.node)).collect()
+        };
         for home in homes {
             let last = if home.node == self.node {
                 (home.boot < self.boot).then(|| self.boot.saturating_sub(1))
+            } else if is_gone(home.node) {
+                // It declared something while it was being removed.
+                Some(home.boot)
             } else {
                 match self.liveness.verdict(home.node, self.timers.peer_grace) {
                     Verdict::Here { boot } if home.boot < boot => Some(boot.saturating_sub(1)),

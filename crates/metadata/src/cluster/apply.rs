@@ -1,9 +1,11 @@
 //! What each change does. Each looks before it changes anything.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use types::{GroupId, NodeId};
 
-use super::{Admission, Cluster, ClusterCommand, ClusterRefusal as Refusal, Member, MemberState};
+use super::{Admission, Cluster, ClusterCommand, ClusterRefusal as Refusal, Member, MemberState, Placement};
 use crate::{Change, Reply};
 
 type Outcome = Result<Reply, Refusal>;
@@ -21,16 +23,10 @@ impl Cluster {
             ClusterCommand::Admit(admission) => self.admit(admission),
             ClusterCommand::SetState { node, state, force } => self.set_state(*node, *state, *force),
             ClusterCommand::Remove { node, heir: _ } => self.remove(*node),
-            ClusterCommand::Place { group, wanted } => {
-                if wanted.is_empty() {
-                    return Err(Refusal::NoReplica);
-                }
-                self.need_members(wanted.iter())?;
-                self.set_placement(*group, |placement| placement.wanted.clone_from(wanted))
-            }
-            ClusterCommand::Moved { group, voters } => {
+            ClusterCommand::Place { group, wanted, round } => self.place(*group, wanted, *round),
+            ClusterCommand::Moved { group, voters, round, index } => {
                 self.need_members(voters.iter())?;
-                self.set_placement(*group, |placement| placement.voters.clone_from(voters))
+                self.set_placement(*group, |placement| moved(placement, voters, *round, *index))
             }
             ClusterCommand::Prefer { group, leader } => {
                 let placement = self.placements.get(group).ok_or(Refusal::NoSuchGroup)?;
@@ -40,6 +36,21 @@ impl Cluster {
                 self.set_placement(*group, |placement| placement.leader = *leader)
             }
         }
+    }
+
+    fn place(&mut self, group: GroupId, wanted: &BTreeSet<NodeId>, round: u64) -> Outcome {
+        if wanted.is_empty() {
+            return Err(Refusal::NoReplica);
+        }
+        self.need_members(wanted.iter())?;
+        if self.placements.get(&group).is_some_and(|placement| placement.round != round) {
+            return Err(Refusal::Outdated);
+        }
+        self.set_placement(group, |placement| {
+            placement.wanted.clone_from(wanted);
+            placement.holders.extend(wanted);
+            placement.round += 1;
+        })
     }
 
     fn record(&mut self, founded: &Cluster) -> Change {
@@ -84,7 +95,8 @@ impl Cluster {
             self.members.remove(&old);
             return Ok(claim);
         }
-        if self.members.values().any(|member| member.replaces.is_some()) {
+        // A replacement that has died is replaced like any other, its own claim stays until it goes.
+        if self.members.values().any(|member| member.node != old && member.replaces.is_some()) {
             return Err(Refusal::ReplacementUnderWay);
         }
         Ok(Some(old))
@@ -106,11 +118,17 @@ impl Cluster {
                 return Err(Refusal::TooFewNodes { nodes, replicas });
             }
         }
-        if member.state == MemberState::Joining && state == MemberState::Draining {
-            return Err(Refusal::NoReplica);
+        match (member.state, state) {
+            (MemberState::Joining, MemberState::Draining) => return Err(Refusal::Joining),
+            (MemberState::Leaving, MemberState::Draining) => return Err(Refusal::Leaving),
+            _ => {}
         }
         if let Some(member) = self.members.get_mut(&node) {
             member.state = state;
+            if state == MemberState::Leaving {
+                // Who goes takes nobody's place.
+                member.replaces = None;
+            }
         }
         Ok(Reply::Done(Change::Updated))
     }
@@ -125,9 +143,9 @@ impl Cluster {
         if self.members.len() == 1 {
             return Err(Refusal::LastNode);
         }
-        self.members.remove(&node);
+        let claim = self.members.remove(&node).and_then(|removed| removed.replaces);
         for member in self.members.values_mut().filter(|member| member.replaces == Some(node)) {
-            member.replaces = None;
+            member.replaces = claim;
         }
         for placement in self.placements.values_mut().filter(|placement| placement.leader == Some(node)) {
             placement.leader = None;
@@ -139,11 +157,26 @@ impl Cluster {
         if nodes.all(|node| self.members.contains_key(node)) { Ok(()) } else { Err(Refusal::NoSuchNode) }
     }
 
-    fn set_placement(&mut self, group: GroupId, set: impl FnOnce(&mut super::Placement)) -> Outcome {
+    fn set_placement(&mut self, group: GroupId, set: impl FnOnce(&mut Placement)) -> Outcome {
         let placement = self.placements.get_mut(&group).ok_or(Refusal::NoSuchGroup)?;
         let before = placement.clone();
         set(placement);
         let change = if *placement == before { Change::Unchanged } else { Change::Updated };
         Ok(Reply::Done(change))
+    }
+}
+
+/// A group's leader has reported. Who is not among the holders any more deletes what it has, so all must fit: the group has what is
+/// wanted, its leader knows that nothing else is wanted, and no later report was heard. A leader changes nothing before it has seen
+/// its last report written down.
+fn moved(placement: &mut Placement, voters: &BTreeSet<NodeId>, round: u64, index: u64) {
+    if index < placement.moved_at {
+        return;
+    }
+    placement.moved_at = index;
+    placement.voters.clone_from(voters);
+    placement.holders.extend(voters);
+    if placement.round == round && placement.voters == placement.wanted {
+        placement.holders.clone_from(&placement.wanted);
     }
 }

@@ -37,6 +37,8 @@ pub enum ClusterCommand {
         group: GroupId,
         /// Its voters.
         wanted: BTreeSet<NodeId>,
+        /// The round of the placement that this goes on from; it is refused when there was another since.
+        round: u64,
     },
     /// A group's voters are these.
     Moved {
@@ -44,6 +46,10 @@ pub enum ClusterCommand {
         group: GroupId,
         /// Its voters.
         voters: BTreeSet<NodeId>,
+        /// The round of the placement that its leader has seen.
+        round: u64,
+        /// Where in its log this membership is.
+        index: u64,
     },
     /// A node is to lead a group, or none more than others.
     Prefer {
@@ -106,6 +112,12 @@ pub enum ClusterRefusal {
     #[error("the node has no replica of the group")]
     NotAVoter,
     /// It is leaving.
-    #[error("the node is leaving the cluster")]
+    #[error("the node is leaving the cluster; undrain it to keep it")]
     Leaving,
+    /// It has not all metadata yet.
+    #[error("the node is joining the cluster, and is up when it has all metadata")]
+    Joining,
+    /// Somebody else was faster.
+    #[error("the placement of the group was changed meanwhile")]
+    Outdated,
 }

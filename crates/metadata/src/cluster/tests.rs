@@ -78,14 +78,26 @@ impl World {
         self.steps += 1;
         assert!(self.steps < 200, "it comes to no end: {step:?}");
         self.apply(step.command.clone()).unwrap();
-        if let ClusterCommand::Place { group, wanted } = step.command {
+        if let ClusterCommand::Place { group, wanted, .. } = step.command {
             let before = self.voters(group);
             let live = |voters: &BTreeSet<NodeId>| voters.intersection(&self.observed.live).count();
             assert!(2 * live(&before) > before.len(), "group {group} is moved without a majority of {before:?}");
             assert!(2 * live(&wanted) > wanted.len(), "group {group} is moved to where it has no majority: {wanted:?}");
-            self.apply(ClusterCommand::Moved { group, voters: wanted }).unwrap();
+            self.moved(group, wanted);
         }
         true
+    }
+
+    /// The group's leader reports what was wanted last, or something else.
+    fn moved(&mut self, group: GroupId, voters: BTreeSet<NodeId>) {
+        let Placement { round, moved_at, .. } = self.cluster.placements[&group];
+        self.apply(ClusterCommand::Moved { group, voters, round, index: moved_at + 1 }).unwrap();
+    }
+
+    fn place(&mut self, group: u32, wanted: &[u64]) -> Result<Reply, ClusterRefusal> {
+        let (group, wanted) = (GroupId(group), nodes(wanted));
+        let round = self.cluster.placements[&group].round;
+        self.apply(ClusterCommand::Place { group, wanted, round })
     }
 
     fn settle(&mut self) {
@@ -107,6 +119,10 @@ impl World {
             plan => panic!("it does not wait: {plan:?}"),
         }
     }
+}
+
+fn nodes(nodes: &[u64]) -> BTreeSet<NodeId> {
+    nodes.iter().copied().map(NodeId).collect()
 }
 
 #[test]
@@ -251,12 +267,122 @@ fn a_move_to_a_node_that_is_gone_is_given_up() {
     world.admit("n4", "disk 4", None).unwrap();
     world.there(4);
     assert!(world.step());
-    let wanted = BTreeSet::from([NodeId(1), NodeId(3), NodeId(4)]);
-    world.apply(ClusterCommand::Place { group: GroupId(1), wanted }).unwrap();
+    world.place(1, &[1, 3, 4]).unwrap();
     assert!(world.waits_for().contains("group 1 moves"), "{}", world.waits_for());
     world.gone(4);
     assert!(world.step());
     assert!(world.cluster.placements[&GroupId(1)].is_settled());
+}
+
+#[test]
+fn a_move_that_takes_for_ever_or_to_a_node_that_leaves_is_given_up_and_the_node_avoided() {
+    for leaves in [false, true] {
+        let mut world = World::of(5);
+        world.place(1, &[2, 3, 5]).unwrap();
+        world.place(1, &[2, 3, 1]).unwrap();
+        assert!(world.waits_for().contains("group 1 moves"), "{}", world.waits_for());
+        if leaves {
+            world.state(1, MemberState::Leaving, false).unwrap();
+        } else {
+            world.observed.stalled.insert(GroupId(1));
+            world.observed.avoided.insert(NodeId(1));
+        }
+        assert!(world.step());
+        world.observed.stalled.clear();
+        world.state(4, MemberState::Leaving, false).unwrap();
+        world.settle();
+        assert!(world.cluster.is_gone(NodeId(4)));
+        assert!(!world.voters(GroupId(1)).contains(&NodeId(1)));
+    }
+}
+
+#[test]
+fn who_was_wanted_holds_the_group_until_its_leader_says_that_it_knows_better() {
+    let mut world = World::of(6);
+    let group = GroupId(1);
+    let before = world.voters(group);
+    assert_eq!(before, nodes(&[2, 3, 4]));
+    world.place(1, &[2, 3, 6]).unwrap();
+    world.place(1, &[2, 3, 4]).unwrap();
+    let holds = |world: &World, node| world.cluster.placements[&group].concerns(NodeId(node));
+    assert!(holds(&world, 6), "a leader may have moved it there");
+    // The report of a leader that has seen the first of these only.
+    world.apply(ClusterCommand::Moved { group, voters: before.clone(), round: 1, index: 0 }).unwrap();
+    assert!(holds(&world, 6));
+    world.apply(ClusterCommand::Moved { group, voters: nodes(&[2, 3, 6]), round: 1, index: 7 }).unwrap();
+    assert!(!world.cluster.placements[&group].is_settled());
+    // Late: it has moved since.
+    world.apply(ClusterCommand::Moved { group, voters: before.clone(), round: 2, index: 5 }).unwrap();
+    assert!(holds(&world, 6) && world.voters(group) == nodes(&[2, 3, 6]));
+    world.apply(ClusterCommand::Moved { group, voters: before, round: 2, index: 9 }).unwrap();
+    assert!(!holds(&world, 6) && world.cluster.placements[&group].is_settled());
+}
+
+#[test]
+fn a_placement_that_goes_on_from_an_older_one_is_refused() {
+    let mut world = World::of(4);
+    let stale = ClusterCommand::Place { group: GroupId(1), wanted: nodes(&[1, 2, 3]), round: 0 };
+    world.apply(stale.clone()).unwrap();
+    assert_eq!(world.apply(stale), Err(ClusterRefusal::Outdated));
+}
+
+#[test]
+fn a_group_without_majority_keeps_nobody_from_healing_the_others() {
+    let mut world = World::of(6);
+    for node in [2, 3] {
+        world.gone(node);
+        world.observed.lost.insert(NodeId(node));
+    }
+    while world.step() {}
+    let without = world.cluster.placements.iter().filter(|(_, p)| !has_majority(&world, &p.voters)).count();
+    assert!(without > 0 && world.waits_for().contains("no majority"), "{}", world.waits_for());
+    // Of the metadata's five voters one cannot be replaced: four nodes are there.
+    for (group, placement) in world.cluster.placements.iter().filter(|(group, _)| **group != GroupId::META) {
+        let is_healed = placement.voters.is_subset(&world.observed.live);
+        assert!(is_healed || !has_majority(&world, &placement.voters), "group {group}: {placement:?}");
+    }
+}
+
+fn has_majority(world: &World, voters: &BTreeSet<NodeId>) -> bool {
+    2 * voters.intersection(&world.observed.live).count() > voters.len()
+}
+
+#[test]
+fn a_replacement_that_dies_halfway_can_be_replaced_or_forgotten() {
+    let half_replaced = || {
+        let mut world = World::of(4);
+        world.gone(2);
+        world.admit("n2", "second disk", Some(2)).unwrap();
+        world.there(5);
+        assert!(world.step() && world.step() && world.step());
+        assert!(world.cluster.replicas(NodeId(5)) > 0 && world.cluster.replicas(NodeId(2)) > 0);
+        world.gone(5);
+        world
+    };
+    let mut world = half_replaced();
+    assert!(!world.step(), "it may come back");
+    assert_eq!(world.admit("n2", "third disk", Some(5)), admitted(6));
+    world.there(6);
+    world.settle();
+    assert!(world.cluster.is_gone(NodeId(2)) && world.cluster.is_gone(NodeId(5)));
+    assert!(world.replicas()[&6] >= 4, "{:?}", world.replicas());
+    let mut world = half_replaced();
+    for (node, name) in [(5, "the new disk"), (2, "the old one")] {
+        assert_eq!(world.cluster.by_name(b"n2").unwrap().node, NodeId(node), "{name}");
+        world.state(node, MemberState::Leaving, true).unwrap();
+        world.settle();
+        assert!(world.cluster.is_gone(NodeId(node)), "{name}");
+    }
+    assert_eq!(world.cluster.members.len(), 3);
+}
+
+#[test]
+fn a_node_that_leaves_is_not_drained_and_one_that_joins_neither() {
+    let mut world = World::of(4);
+    world.state(2, MemberState::Leaving, false).unwrap();
+    assert_eq!(world.state(2, MemberState::Draining, false), Err(ClusterRefusal::Leaving));
+    world.admit("n5", "disk 5", None).unwrap();
+    assert_eq!(world.state(5, MemberState::Draining, false), Err(ClusterRefusal::Joining));
 }
 
 #[test]

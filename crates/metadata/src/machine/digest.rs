@@ -164,10 +164,12 @@ fn put_cluster(out: &mut BytesMut, cluster: &Cluster) {
     }
     for (group, placement) in &cluster.placements {
         out.put_u32_le(group.0);
-        for nodes in [&placement.wanted, &placement.voters] {
+        for nodes in [&placement.wanted, &placement.voters, &placement.holders] {
             put_len(out, nodes.len());
             nodes.iter().for_each(|node| out.put_u64_le(node.0));
         }
         out.put_u64_le(placement.leader.map_or(0, |node| node.0));
+        out.put_u64_le(placement.round);
+        out.put_u64_le(placement.moved_at);
     }
 }

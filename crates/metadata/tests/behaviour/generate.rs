@@ -76,8 +76,13 @@ fn cluster() -> impl Strategy<Value = ClusterCommand> {
             force
         }),
         (node(), option::of(home())).prop_map(|(node, heir)| ClusterCommand::Remove { node, heir }),
-        (group(), nodes()).prop_map(|(group, wanted)| ClusterCommand::Place { group, wanted }),
-        (group(), nodes()).prop_map(|(group, voters)| ClusterCommand::Moved { group, voters }),
+        (group(), nodes(), 0..3_u64).prop_map(|(group, wanted, round)| ClusterCommand::Place { group, wanted, round }),
+        (group(), nodes(), 0..3_u64, 0..9_u64).prop_map(|(group, voters, round, index)| ClusterCommand::Moved {
+            group,
+            voters,
+            round,
+            index
+        }),
         (group(), option::of(node())).prop_map(|(group, leader)| ClusterCommand::Prefer { group, leader }),
     ]
 }

@@ -23,8 +23,10 @@ pub(super) fn command_to_wire(command: &ClusterCommand) -> wire::ClusterCommand 
         ClusterCommand::Remove { node, heir } => {
             W::Remove(wire::RemoveMember { node: node.0, heir: heir.map(home_to_wire) })
         }
-        ClusterCommand::Place { group, wanted } => W::Place(group_to_wire(*group, wanted)),
-        ClusterCommand::Moved { group, voters } => W::Moved(group_to_wire(*group, voters)),
+        ClusterCommand::Place { group, wanted, round } => W::Place(group_to_wire(*group, wanted, *round, 0)),
+        ClusterCommand::Moved { group, voters, round, index } => {
+            W::Moved(group_to_wire(*group, voters, *round, *index))
+        }
         ClusterCommand::Prefer { group, leader } => {
             W::Prefer(wire::PreferLeader { group: group.0, leader: number(*leader) })
         }
@@ -45,8 +47,10 @@ pub(super) fn command_from_wire(command: wire::ClusterCommand) -> Option<Cluster
             ClusterCommand::SetState { node: NodeId(c.node), state: state_from_wire(c.state)?, force: c.force }
         }
         W::Remove(c) => ClusterCommand::Remove { node: NodeId(c.node), heir: c.heir.map(home_from_wire) },
-        W::Place(c) => ClusterCommand::Place { group: GroupId(c.group), wanted: nodes(c.nodes) },
-        W::Moved(c) => ClusterCommand::Moved { group: GroupId(c.group), voters: nodes(c.nodes) },
+        W::Place(c) => ClusterCommand::Place { group: GroupId(c.group), wanted: nodes(c.nodes), round: c.round },
+        W::Moved(c) => {
+            ClusterCommand::Moved { group: GroupId(c.group), voters: nodes(c.nodes), round: c.round, index: c.index }
+        }
         W::Prefer(c) => ClusterCommand::Prefer { group: GroupId(c.group), leader: some_node(c.leader) },
     })
 }
@@ -65,6 +69,9 @@ pub(super) fn to_wire(cluster: &Cluster) -> wire::Cluster {
         wanted: numbers(&placement.wanted),
         voters: numbers(&placement.voters),
         leader: number(placement.leader),
+        holders: numbers(&placement.holders),
+        round: placement.round,
+        moved_at: placement.moved_at,
     });
     wire::Cluster { last_node: cluster.last_node, members: members.collect(), placements: placements.collect() }
 }
@@ -83,11 +90,16 @@ pub(super) fn from_wire(cluster: wire::Cluster) -> Option<Cluster> {
         Some((node, member))
     });
     let placements = cluster.placements.into_iter().map(|placement| {
-        let leader = some_node(placement.leader);
-        (
-            GroupId(placement.group),
-            Placement { wanted: nodes(placement.wanted), voters: nodes(placement.voters), leader },
-        )
+        let group = GroupId(placement.group);
+        let placement = Placement {
+            wanted: nodes(placement.wanted),
+            voters: nodes(placement.voters),
+            leader: some_node(placement.leader),
+            holders: nodes(placement.holders),
+            round: placement.round,
+            moved_at: placement.moved_at,
+        };
+        (group, placement)
     });
     Some(Cluster {
         last_node: cluster.last_node,
@@ -116,8 +128,8 @@ fn state_from_wire(state: i32) -> Option<MemberState> {
     }
 }
 
-fn group_to_wire(group: GroupId, nodes: &BTreeSet<NodeId>) -> wire::GroupNodes {
-    wire::GroupNodes { group: group.0, nodes: numbers(nodes) }
+fn group_to_wire(group: GroupId, nodes: &BTreeSet<NodeId>, round: u64, index: u64) -> wire::GroupNodes {
+    wire::GroupNodes { group: group.0, nodes: numbers(nodes), round, index }
 }
 
 fn numbers(nodes: &BTreeSet<NodeId>) -> Vec<u64> {

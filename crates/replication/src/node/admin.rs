@@ -10,10 +10,18 @@ use tokio::sync::watch;
 use types::{GroupId, NodeId, ShortStr};
 
 use super::{Inner, Replication};
-use crate::{api::MetadataUnavailable, founding::members_to_wire, members::OwnState, supervisor::observe, transport};
+use crate::{
+    api::MetadataUnavailable,
+    founding::{self, members_to_wire},
+    members::OwnState,
+    supervisor::observe,
+    transport,
+};
 
 /// How long an order waits for its effect before it says what it waits for.
 const EFFECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A host's name has 253 characters, a port five.
+const ADDRESS_BYTES_MAX: usize = 253 + 1 + 5;
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -99,7 +107,7 @@ impl Replication {
         let node = |member: &metadata::Member| NodeStatus {
             node: member.node,
             name: member.name.to_string(),
-            address: inner.config.address_of(&member.name.to_string(), &member.address),
+            address: inner.config.address_of(member, &inner.identity.founded),
             state: member.state,
             live: member.node == inner.identity.node || inner.liveness.is_up(member.node),
             replicas: groups.iter().filter(|group| group.members.contains(&member.node)).count(),
@@ -141,6 +149,12 @@ impl Replication {
         if node == self.0.identity.node || self.0.liveness.is_up(node) {
             return Err(ClusterError::IsUp(name.to_owned()));
         }
+        // A link that is down for a moment is no dead node.
+        if let Some(seconds) = self.0.silence_lacking(node) {
+            return Err(ClusterError::Refused(format!(
+                "node '{name}' was heard from a moment ago; it may be forgotten when it has been silent for {seconds} s more"
+            )));
+        }
         self.0.set_state(node, MemberState::Leaving, true).await?;
         self.0.until(|inner| inner.members.is_gone(node)).await;
         Ok(self.0.outcome(name, node, "is forgotten", "is about to be forgotten"))
@@ -167,6 +181,9 @@ impl Replication {
     /// When no majority answers.
     pub async fn undrain(&self, name: &str) -> Result<String, ClusterError> {
         let node = self.0.named(name).await?;
+        if self.0.members.get(node).is_some_and(|member| member.state == MemberState::Joining) {
+            return Err(ClusterError::Refused(ClusterRefusal::Joining.to_string()));
+        }
         self.0.set_state(node, MemberState::Up, false).await?;
         Ok(format!("node {name} serves again; it gets its share of leaders within seconds"))
     }
@@ -282,7 +299,8 @@ impl Inner {
         if request.version != transport::VERSION {
             return refused(format!("version {} is not spoken here", request.version));
         }
-        if request.uuid.is_empty() || request.address.is_empty() || ShortStr::copy_from(&request.name).is_err() {
+        let is_address = request.address.len() <= ADDRESS_BYTES_MAX && request.address.contains(':');
+        if request.uuid.len() != founding::UUID_BYTES || !is_address || ShortStr::copy_from(&request.name).is_err() {
             return refused("it does not say who and where it is".to_owned());
         }
         match self.admit(&request).await {
@@ -295,19 +313,24 @@ impl Inner {
         }
     }
 
+    /// For how many seconds more nothing must be heard of a node before it is taken for gone; `None`: it is gone.
+    fn silence_lacking(&self, node: NodeId) -> Option<u64> {
+        let silent_for = if node == self.identity.node { Duration::ZERO } else { self.liveness.silent_for(node) };
+        let lacking = self.config.timers.replace_after.checked_sub(silent_for)?;
+        (!lacking.is_zero()).then(|| lacking.as_secs() + 1)
+    }
+
     async fn admit(&self, request: &JoinRequest) -> Result<NodeId, ClusterError> {
         self.record().await?;
         let cluster = self.members.cluster();
         let is_other_disk = |member: &&metadata::Member| member.uuid != request.uuid;
         let known = cluster.by_name(request.name.as_bytes()).filter(is_other_disk).map(|member| member.node);
-        if let Some(known) = known {
-            let silent_for = if known == self.identity.node { Duration::ZERO } else { self.liveness.silent_for(known) };
-            if silent_for < self.config.timers.replace_after {
-                let wait = (self.config.timers.replace_after - silent_for).as_secs() + 1;
-                return Err(ClusterError::Refused(format!(
-                    "the node of that name was heard from with other data; it may be replaced when it has been silent for {wait} s more"
-                )));
-            }
+        if let Some(known) = known
+            && let Some(wait) = self.silence_lacking(known)
+        {
+            return Err(ClusterError::Refused(format!(
+                "the node of that name was heard from with other data; it may be replaced when it has been silent for {wait} s more"
+            )));
         }
         let name = ShortStr::truncated(&request.name);
         let (uuid, address) = (request.uuid.clone(), request.address.clone());
@@ -334,7 +357,7 @@ impl Inner {
 fn in_words(cluster: &Cluster, command: &ClusterCommand) -> String {
     let name = |node: &NodeId| cluster.members.get(node).map_or_else(|| node.to_string(), |m| m.name.to_string());
     match command {
-        ClusterCommand::Place { group, wanted } => {
+        ClusterCommand::Place { group, wanted, .. } => {
             let names: Vec<String> = wanted.iter().map(name).collect();
             format!("group {group} is about to move to {}", names.join(", "))
         }

@@ -1,15 +1,23 @@
 //! Follows the members and placements of the cluster: links to those who are members, replicas of the groups that are placed here.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use metadata::{Admission, Cluster, ClusterCommand, Command};
+use tokio::time::Instant;
 use types::GroupId;
 
 use super::Inner;
-use crate::{founding, group::Context, transport::PeerAddress};
+use crate::{
+    founding,
+    group::{Context, Group},
+    shard::ShardMachine,
+    transport::PeerAddress,
+};
 
 /// How often it is looked whether something was left undone.
 const ROUND: Duration = Duration::from_secs(1);
+/// How long a replica must have been unwanted, and not followed by any leader, before it is deleted.
+const UNWANTED_FOR: Duration = Duration::from_secs(2);
 
 /// Keeps links and replicas in line with the metadata.
 pub(super) struct Keeper {
@@ -22,13 +30,14 @@ impl Keeper {
     pub(super) async fn run(self) {
         let mut changes = self.inner.members.subscribe();
         let mut remembered = Cluster::default();
+        let mut unwanted = BTreeMap::new();
         loop {
             if let Some(cluster) = self.inner.members.recorded() {
                 self.link(&cluster);
                 if remembered.members != cluster.members && self.remember(&cluster).await {
                     remembered = cluster;
                 }
-                self.groups().await;
+                self.groups(&mut unwanted).await;
                 self.say_where().await;
             }
             // The sender is as old as the node: it is not dropped.
@@ -42,7 +51,7 @@ impl Keeper {
         let others = cluster.members.values().filter(|member| member.node != inner.identity.node);
         let addresses = others.map(|member| PeerAddress {
             node: member.node,
-            address: inner.config.address_of(&member.name.to_string(), &member.address),
+            address: inner.config.address_of(member, &inner.identity.founded),
         });
         inner.peers.set(&addresses.collect::<Vec<_>>());
     }
@@ -62,31 +71,47 @@ impl Keeper {
     }
 
     /// Opens and closes replicas, so that this node has those that are placed here.
-    async fn groups(&self) {
+    async fn groups(&self, unwanted: &mut BTreeMap<GroupId, Instant>) {
         let inner = &self.inner;
-        let alone = BTreeSet::from([inner.identity.node]);
         for group in (1..=inner.identity.shards).map(GroupId) {
             let replica = inner.shards.read().get(&group).cloned();
-            let open = replica.is_some();
-            // Nobody else has it, whatever the metadata of other days says: a lost majority was given up.
-            let is_alone = || replica.and_then(|replica| replica.stable_voters()) == Some(alone.clone());
-            match inner.members.concerns(group) {
-                true if !open => {
+            let is_unwanted = !inner.members.concerns(group);
+            let since = is_unwanted.then(|| *unwanted.entry(group).or_insert_with(Instant::now));
+            if since.is_none() {
+                unwanted.remove(&group);
+            }
+            match replica {
+                None if !is_unwanted => {
                     tracing::info!(group_id = %group, "a replica of the group begins on this node");
                     if let Err(error) = inner.open_shard(&self.context, group, None).await {
                         tracing::error!(group_id = %group, %error, "group could not be opened");
                     }
                 }
-                false if open && !is_alone() => {
+                Some(replica) if is_unwanted && self.is_needed(group, &replica) => {
+                    unwanted.remove(&group);
+                }
+                Some(_) if since.is_some_and(|since| since.elapsed() >= UNWANTED_FOR) => {
                     inner.routes.batchers.write().remove(&group);
                     let closing = inner.shards.write().remove(&group);
                     if let Some(closing) = closing {
                         closing.close().await;
                     }
                 }
-                true | false => {}
+                Some(_) | None => {}
             }
         }
+    }
+
+    /// Whether a replica that is not wanted here has a vote all the same, as far as it knows: then nothing is deleted.
+    fn is_needed(&self, group: GroupId, replica: &Group<ShardMachine>) -> bool {
+        let node = self.inner.identity.node;
+        // Nobody else has it, whatever the metadata of other days says: a lost majority was given up.
+        if replica.is_alone(node) {
+            return true;
+        }
+        // Who was removed while it was away knows nothing of that; but who leads now does not send it anything.
+        let leader_term = self.inner.client(group).known_leader_term();
+        replica.is_plain_voter(node) && leader_term.is_none_or(|term| term == replica.term())
     }
 
     /// Tells the cluster where this node is, when it has moved.

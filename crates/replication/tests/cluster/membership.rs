@@ -38,6 +38,11 @@ fn expect_all(node: &Node, count: u64) {
     assert_eq!(got, (1..=count).map(body).collect::<Vec<_>>());
 }
 
+/// Forgets a node as soon as it has been silent for long enough.
+fn until_forgotten(node: &Node, name: &str) {
+    until("it is taken for gone", || node.order(|r| r.forget(name)).is_ok());
+}
+
 /// Waits until all groups have exactly these voters, as a node sees it.
 fn until_placed(node: &Node, nodes: &[NodeId]) {
     let wanted: BTreeSet<NodeId> = nodes.iter().copied().collect();
@@ -136,7 +141,7 @@ fn a_node_that_is_down_is_forgotten_and_refused_when_it_comes_back() {
     let ids = [0, 1].map(|at| cluster.node(at).id);
     cluster.kill(2);
     until("it is known to be down", || !cluster.node(0).replication.is_live(NodeId(3)));
-    cluster.node(0).order(|r| r.forget("node-3")).unwrap();
+    until_forgotten(cluster.node(0), "node-3");
     until_placed(cluster.node(1), &ids);
     until("it is forgotten", || cluster.node(1).replication.cluster_status().nodes.len() == 2);
     cluster.revive(2, crate::cluster::TIMERS);
@@ -189,8 +194,8 @@ fn a_survivor_goes_on_alone_and_nobody_of_the_lost_majority_is_taken_for_a_membe
     cluster.leader(GROUP);
     cluster.revive(0, crate::cluster::TIMERS);
     let survivor = cluster.node(2);
-    survivor.order(|r| r.forget("node-1")).unwrap();
-    survivor.order(|r| r.forget("node-2")).unwrap();
+    until_forgotten(survivor, "node-1");
+    until_forgotten(survivor, "node-2");
     until_placed(survivor, &[survivor.id]);
     until("the others are forgotten", || survivor.replication.cluster_status().nodes.len() == 1);
     assert!(!survivor.replication.is_live(cluster.node(0).id), "it belongs to another cluster");
