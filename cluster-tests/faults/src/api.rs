@@ -57,6 +57,17 @@ impl Api {
         self.get("/health/ready").is_ok()
     }
 
+    /// The numbers of the nodes that this one has links to, itself among them.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub fn linked(&self) -> Result<Vec<usize>> {
+        let cluster = self.get("/quorate/v1/cluster")?;
+        let nodes = cluster["nodes"].as_array().context("nodes are not told")?;
+        let live = nodes.iter().filter(|node| node["live"] == true);
+        Ok(live.filter_map(|node| number_of(node["name"].as_str()?)).collect())
+    }
+
     /// The number of the node that leads a queue's group, as this node knows it.
     ///
     /// # Errors

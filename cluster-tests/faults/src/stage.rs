@@ -121,6 +121,7 @@ impl Stage {
     /// # Errors
     /// When no node knows a leader within the time that recovery may take.
     pub fn leader(&mut self) -> Result<usize> {
+        self.whole()?;
         let queue = self.plan.queues.choose(&mut self.rng).context("the plan has no queue")?.name.clone();
         self.leader_of(&queue)
     }
@@ -180,8 +181,7 @@ impl Stage {
         bound: impl Into<Option<Duration>>,
         act: impl FnOnce(&mut Stage) -> Result<()>,
     ) -> Result<()> {
-        self.load.go_home();
-        self.flowing()?;
+        self.whole()?;
         self.work_for(Duration::from_millis(700));
         let begin = self.clock.now();
         let name = name.into();
@@ -190,6 +190,24 @@ impl Stage {
         let done = act(self);
         self.marks[place].end = self.clock.now();
         done.with_context(|| name)
+    }
+
+    /// Waits until nothing is left of the last fault: what is promised, is for one at a time.
+    ///
+    /// # Errors
+    /// When nodes that run do not find each other, or a queue has no confirms, within the time that recovery may take.
+    fn whole(&mut self) -> Result<()> {
+        self.load.go_home();
+        let running: Vec<usize> = self.world.all().into_iter().filter(|node| self.world.is_running(*node)).collect();
+        let sees_all = |stage: &Stage, node: &usize| {
+            stage.world.api(*node).linked().is_ok_and(|linked| running.iter().all(|other| linked.contains(other)))
+        };
+        if !self.wait(RECOVERY_MAX, |stage| running.iter().all(|node| sees_all(stage, node))) {
+            let text = format!("nodes do not find each other for {RECOVERY_MAX:?} though all is well");
+            self.findings.push(Finding { invariant: "I12", count: 1, text });
+            return Err(anyhow!("nodes do not find each other"));
+        }
+        self.flowing()
     }
 
     /// Waits until every queue has had confirms since now.

@@ -1,9 +1,11 @@
 //! What a node takes from its surroundings: a network and a wall clock. A running node has TCP and the machine's clock; a simulation
 //! brings its own.
 
-use std::{fmt, io, net::SocketAddr, sync::Arc};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
+use hyper_util::client::legacy::connect::HttpConnector;
+use socket2::SockRef;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Channel, Endpoint, Error, server::Router};
@@ -45,17 +47,30 @@ pub trait Listening: Send + 'static {
     fn serve(self: Box<Self>, router: Router) -> BoxFuture<Result<(), Error>>;
 }
 
+/// How long the other machine may leave bytes without TCP's acknowledgement. Its kernel does that within moments, however busy its
+/// processes are. A connection that was cut off for a while would be tried again ever more rarely, and stay dead for as long as it
+/// was cut off when all is well again; a new one is there at once.
+const UNACKED_MAX: Duration = Duration::from_millis(1500);
+
+/// Makes connections to peers.
+fn connector() -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    connector.set_tcp_user_timeout(Some(UNACKED_MAX));
+    connector
+}
+
 /// The machine's network.
 #[derive(Debug)]
 struct Tcp;
 
 impl Network for Tcp {
     fn connect(&self, endpoint: Endpoint) -> BoxFuture<Result<Channel, Error>> {
-        Box::pin(async move { endpoint.connect().await })
+        Box::pin(async move { endpoint.connect_with_connector(connector()).await })
     }
 
     fn connect_lazily(&self, endpoint: &Endpoint) -> Channel {
-        endpoint.connect_lazy()
+        endpoint.connect_with_connector_lazy(connector())
     }
 
     fn listen(&self, address: SocketAddr) -> BoxFuture<io::Result<Box<dyn Listening>>> {
@@ -73,6 +88,7 @@ impl Listening for TcpListener {
         let connections = TcpListenerStream::new(*self).map(|accepted| {
             let stream = accepted?;
             stream.set_nodelay(true)?;
+            SockRef::from(&stream).set_tcp_user_timeout(Some(UNACKED_MAX))?;
             Ok::<_, io::Error>(stream)
         });
         Box::pin(router.serve_with_incoming(connections))

@@ -6,6 +6,7 @@ mod join;
 mod keeper;
 mod leadership;
 mod links;
+mod quorum;
 mod replicas;
 mod routes;
 mod stall;

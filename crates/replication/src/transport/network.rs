@@ -23,7 +23,10 @@ use openraft::{
 };
 use parking_lot::Mutex;
 use proto::generated::peer::{self as p, message::Kind};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 use types::{GroupId, NodeId};
 
 use super::{Peers, link::LinkKind, outbox::Outbox, server, wire};
@@ -37,6 +40,10 @@ use crate::{
 const IN_FLIGHT_MAX: usize = 32;
 /// A stream that is owed an answer for this long is broken off: a hung follower must not pin the log. Longer than a slow fsync.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// While nothing was answered for this long, nothing more is sent: what arrives keeps followers waiting for a leader that hears nothing.
+/// Heartbeats have a link of their own, so a disk that takes its time disturbs nobody.
+const HOLD_AFTER: Duration = Duration::from_millis(500);
 
 /// How long a stream waits that has nothing to expect and may not send.
 const FULL_PAUSE: Duration = Duration::from_millis(5);
@@ -156,8 +163,16 @@ struct AppendStream<S> {
     asked: Arc<Asked>,
     outbox: Arc<Outbox>,
     replies: mpsc::Receiver<p::AppendReply>,
-    in_flight: VecDeque<(u64, Option<LogId>, Option<LogId>)>,
+    in_flight: VecDeque<Sent>,
     ended: bool,
+}
+
+/// One append that is not answered.
+struct Sent {
+    seq: u64,
+    prev: Option<LogId>,
+    last: Option<LogId>,
+    at: Instant,
 }
 
 impl<S> Drop for AppendStream<S> {
@@ -169,13 +184,23 @@ impl<S> Drop for AppendStream<S> {
     }
 }
 
+/// Until so old an append keeps others back.
+async fn hold(oldest: Option<Instant>) {
+    match oldest {
+        Some(at) => tokio::time::sleep_until(at + HOLD_AFTER).await,
+        None => std::future::pending().await,
+    }
+}
+
 impl<S: Stream<Item = AppendEntriesRequest<C>> + Send + Unpin + 'static> AppendStream<S> {
     async fn next(&mut self) -> Option<Rpc<StreamAppendResult<C>>> {
         if self.ended {
             return None;
         }
         loop {
-            let may_send = self.in_flight.len() < IN_FLIGHT_MAX && !self.outbox.is_full();
+            let oldest = self.in_flight.front().map(|sent| sent.at);
+            let is_held = oldest.is_some_and(|at| at.elapsed() >= HOLD_AFTER);
+            let may_send = self.in_flight.len() < IN_FLIGHT_MAX && !self.outbox.is_full() && !is_held;
             let owed = !self.in_flight.is_empty();
             if self.input.is_none() && !owed {
                 return None;
@@ -199,6 +224,7 @@ impl<S: Stream<Item = AppendEntriesRequest<C>> + Send + Unpin + 'static> AppendS
                 },
                 // Nobody tells when the outbox, which all groups share, has drained.
                 () = tokio::time::sleep(FULL_PAUSE), if !may_send && !owed => {}
+                () = hold(oldest), if owed && may_send => {}
                 () = tokio::time::sleep(ANSWER_TIMEOUT), if owed => {
                     self.ended = true;
                     return Some(Err(unreachable(self.target)));
@@ -210,7 +236,7 @@ impl<S: Stream<Item = AppendEntriesRequest<C>> + Send + Unpin + 'static> AppendS
     fn send(&mut self, request: AppendEntriesRequest<C>) -> bool {
         self.seq += 1;
         let last = request.entries.last().map(|entry| entry.log_id).or(request.prev_log_id);
-        self.in_flight.push_back((self.seq, request.prev_log_id, last));
+        self.in_flight.push_back(Sent { seq: self.seq, prev: request.prev_log_id, last, at: Instant::now() });
         let request = server::append_to_wire(self.group, self.stream, self.seq, &request);
         self.outbox.push(wire::message(Kind::Append(request)))
     }
@@ -223,7 +249,7 @@ impl<S: Stream<Item = AppendEntriesRequest<C>> + Send + Unpin + 'static> AppendS
 
     fn result(&mut self, reply: Option<p::AppendReply>) -> Rpc<StreamAppendResult<C>> {
         use p::append_reply::Result as R;
-        let (Some(reply), Some((seq, prev, last))) = (reply, self.in_flight.pop_front()) else {
+        let (Some(reply), Some(Sent { seq, prev, last, .. })) = (reply, self.in_flight.pop_front()) else {
             return Err(unreachable(self.target));
         };
         if reply.seq != seq {
