@@ -9,6 +9,8 @@ use ureq::Agent;
 
 /// How long an answer may take: a node that is busy answers later than one that is well, one that is stopped never.
 const TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a node may take to carry out an order before it tells what it waits for.
+const ORDER_TIMEOUT: Duration = Duration::from_secs(20);
 /// guest:guest in base64.
 const AUTHORIZATION: &str = "Basic Z3Vlc3Q6Z3Vlc3Q=";
 
@@ -16,6 +18,8 @@ const AUTHORIZATION: &str = "Basic Z3Vlc3Q6Z3Vlc3Q=";
 #[derive(Clone, Debug)]
 pub struct Api {
     agent: Agent,
+    /// For orders, which answer when they have had their effect.
+    patient: Agent,
     node: String,
 }
 
@@ -42,8 +46,8 @@ pub struct Depth {
 impl Api {
     /// The API at `host:port`.
     pub fn new(node: &str) -> Self {
-        let config = Agent::config_builder().timeout_global(Some(TIMEOUT)).build();
-        Api { agent: config.into(), node: node.to_owned() }
+        let agent = |timeout| Agent::from(Agent::config_builder().timeout_global(Some(timeout)).build());
+        Api { agent: agent(TIMEOUT), patient: agent(ORDER_TIMEOUT), node: node.to_owned() }
     }
 
     fn get(&self, path: &str) -> Result<Value> {
@@ -62,10 +66,42 @@ impl Api {
     /// # Errors
     /// When the node does not answer.
     pub fn linked(&self) -> Result<Vec<usize>> {
+        self.nodes_that(|node| node["live"] == true)
+    }
+
+    /// The numbers of the members of the cluster, as this node knows them.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub fn members(&self) -> Result<Vec<usize>> {
+        self.nodes_that(|_| true)
+    }
+
+    fn nodes_that(&self, are: impl Fn(&Value) -> bool) -> Result<Vec<usize>> {
         let cluster = self.get("/quorate/v1/cluster")?;
         let nodes = cluster["nodes"].as_array().context("nodes are not told")?;
-        let live = nodes.iter().filter(|node| node["live"] == true);
-        Ok(live.filter_map(|node| number_of(node["name"].as_str()?)).collect())
+        Ok(nodes.iter().filter(|node| are(node)).filter_map(|node| number_of(node["name"].as_str()?)).collect())
+    }
+
+    /// Whether the cluster has so many members, all of them are up and have replicas, and nothing is under way.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub fn is_settled(&self, members: usize) -> Result<bool> {
+        let cluster = self.get("/quorate/v1/cluster")?;
+        let nodes = cluster["nodes"].as_array().context("nodes are not told")?;
+        let is_up = |node: &Value| node["state"] == "up" && node["live"] == true && node["replicas"].as_u64() > Some(0);
+        Ok(nodes.len() == members && nodes.iter().all(is_up) && cluster["waiting"].is_null())
+    }
+
+    /// Orders something for a node: `decommission`, `drain`.
+    ///
+    /// # Errors
+    /// When it is refused, or no majority answers.
+    pub fn order(&self, number: usize, order: &str) -> Result<()> {
+        let path = format!("http://{}/api/cluster/nodes/node{number}/{order}", self.node);
+        self.patient.post(path).header("authorization", AUTHORIZATION).send_empty()?;
+        Ok(())
     }
 
     /// The number of the node that leads a queue's group, as this node knows it.

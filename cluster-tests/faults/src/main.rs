@@ -29,6 +29,9 @@ struct Args {
     /// How long faults are made in each scenario
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Times without confirms are told, but not held against the bounds: others may use the machine meanwhile
+    #[arg(long)]
+    untimed: bool,
 }
 
 fn main() -> ExitCode {
@@ -58,6 +61,7 @@ fn start(args: Args) -> Result<bool> {
         is_quick: args.quick,
         seed: args.seed,
         faults_for: Duration::from_secs(args.seconds),
+        is_timed: !args.untimed,
     };
     run(&tour)
 }

@@ -6,6 +6,7 @@ mod disks;
 mod kills;
 mod letters;
 mod links;
+mod members;
 mod mixed;
 mod partitions;
 mod pauses;
@@ -101,6 +102,7 @@ pub const ALL: &[Scenario] = &[
     disks::STALL,
     disks::ALARM,
     disks::FULL,
+    members::MEMBERS,
     damage::FLIPPED,
     damage::TORN,
     damage::WIPED,

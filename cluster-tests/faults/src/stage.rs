@@ -53,6 +53,8 @@ pub struct Setting {
     pub seed: u64,
     /// How long faults are made.
     pub faults_for: Duration,
+    /// Whether times without confirms are held against their bounds.
+    pub is_timed: bool,
 }
 
 /// What a scenario acts on.
@@ -268,7 +270,9 @@ pub fn run(scenario: &'static Scenario, setting: &Setting) -> Result<Outcome> {
         *stall = stalls.between(gap.begin, gap.end);
     }
     outcome.findings.extend(findings);
-    outcome.findings.extend(late(&outcome.faults));
+    if setting.is_timed {
+        outcome.findings.extend(late(&outcome.faults));
+    }
     for result in [done, ended.map(drop), finished] {
         if let Err(error) = result {
             let text = format!("the run did not come to its end: {error:#}");

@@ -37,6 +37,8 @@ pub struct Tour {
     pub seed: u64,
     /// How long faults are made in each scenario.
     pub faults_for: Duration,
+    /// Whether times without confirms are held against their bounds.
+    pub is_timed: bool,
 }
 
 /// Cleans up however the run ends, short of SIGKILL: then the next run does.
@@ -80,6 +82,7 @@ pub fn run(tour: &Tour) -> Result<bool> {
             world: place.clone(),
             seed: tour.seed,
             faults_for: tour.faults_for,
+            is_timed: tour.is_timed,
         };
         let outcome = stage::run(scenario, &setting)?;
         keep_logs(&place, &outcome)?;

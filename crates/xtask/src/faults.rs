@@ -24,6 +24,16 @@ pub struct FaultsArgs {
     /// Only the scenarios that every change must pass
     #[arg(long)]
     quick: bool,
+    /// Times without confirms are told, but not held against the bounds: others may use the machine meanwhile
+    #[arg(long)]
+    untimed: bool,
+}
+
+impl FaultsArgs {
+    /// What every change must pass: a few minutes, always with the same chance. Tests do not measure time.
+    pub(crate) fn quick() -> Self {
+        FaultsArgs { seed: 1, seconds: 6, quick: true, untimed: true, ..FaultsArgs::default() }
+    }
 }
 
 /// Builds, and runs the scenarios.
@@ -39,7 +49,7 @@ pub fn run(args: &FaultsArgs) -> Result<()> {
     if let Some(scenario) = &args.scenario {
         command.args(["--scenario", scenario]);
     }
-    for (flag, is_set) in [("--list", args.list), ("--quick", args.quick)] {
+    for (flag, is_set) in [("--list", args.list), ("--quick", args.quick), ("--untimed", args.untimed)] {
         if is_set {
             command.arg(flag);
         }

@@ -44,6 +44,8 @@ pub(crate) enum Plan {
         answer: Option<Method>,
         /// It is so already.
         is_unchanged: bool,
+        /// What is there differs, as far as this node knows.
+        differs: bool,
     },
     /// A queue is declared.
     Declare {
@@ -51,6 +53,8 @@ pub(crate) enum Plan {
         declaring: Declaring,
         /// Where it is, if it is there already.
         there: Option<Place>,
+        /// What is there differs, as far as this node knows.
+        differs: bool,
     },
 }
 
@@ -66,9 +70,12 @@ pub(crate) struct Ahead {
 impl Channel {
     /// Does what was planned.
     pub(crate) fn carry_out(&mut self, cx: &mut Context<'_>, caller: Caller, plan: Plan) -> Result<(), Failure> {
-        let declaration = plan.declaration();
+        let (declaration, differs) = (plan.declaration(), plan.differs());
         self.begin_plan(cx, caller, plan)?;
-        self.operations.classify(caller.operation, declaration, None);
+        // What will probably fail is not joined by anything.
+        if !differs {
+            self.operations.classify(caller.operation, declaration, None);
+        }
         Ok(())
     }
 
@@ -85,6 +92,7 @@ impl Channel {
         if !self.operations.is_independent(&declaration)
             || !self.has_room(cx, &declaration)
             || plan.is_large()
+            || plan.differs()
             || brings_history(cx, &plan)
         {
             return false;
@@ -142,7 +150,7 @@ impl Channel {
         match plan {
             Plan::Change { answer, is_unchanged: true, .. } => self.finish(cx, caller, answer),
             Plan::Change { command, answer, .. } => self.propose(cx, caller, *command, Step::Change { answer }),
-            Plan::Declare { declaring, there } => {
+            Plan::Declare { declaring, there, .. } => {
                 self.last_queue = declaring.name.clone();
                 match there {
                     Some(place) => self.inspect(cx, caller, declaring, place),
@@ -171,6 +179,13 @@ impl Plan {
         match self {
             Plan::Change { is_unchanged, .. } => *is_unchanged = false,
             Plan::Declare { there, .. } => *there = None,
+        }
+    }
+
+    /// Whether it will probably be refused.
+    fn differs(&self) -> bool {
+        match self {
+            Plan::Change { differs, .. } | Plan::Declare { differs, .. } => *differs,
         }
     }
 

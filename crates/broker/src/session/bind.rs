@@ -141,7 +141,7 @@ impl Channel {
             Some(refusal) => return Err(refused(&refusal)),
             None => machine.answer_if_unchanged(&command).is_some(),
         };
-        Ok(Plan::Change { command: Box::new(command), answer: asked.answer, is_unchanged })
+        Ok(Plan::Change { command: Box::new(command), answer: asked.answer, is_unchanged, differs: false })
     }
 
     /// With neither queue nor key, the name of the queue declared last is the key too.
@@ -163,7 +163,7 @@ fn plan_unbind(cx: &mut Context<'_>, asked: Asked) -> Result<Plan, Failure> {
     if let Some(refusal) = cx.shared.broker.metadata().read().refusal_now(&command) {
         return Err(refused(&refusal));
     }
-    Ok(Plan::Change { command: Box::new(command), answer: asked.answer, is_unchanged: false })
+    Ok(Plan::Change { command: Box::new(command), answer: asked.answer, is_unchanged: false, differs: false })
 }
 
 fn check_rights(cx: &mut Context<'_>, asked: &Asked) -> Result<(), Failure> {

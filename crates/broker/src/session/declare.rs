@@ -3,8 +3,8 @@
 
 use amqp_codec::methods::queue as methods;
 use auth::{Access, Kind};
-use metadata::{DeclareQueue, Reply as MetadataReply};
-use queue::{Command, Refusal, Reply};
+use metadata::{DeclareQueue, Refusal, Reply as MetadataReply};
+use queue::{Command, Reply};
 use replication::queue_config;
 use types::{FieldTable, FieldValue, GroupId, ShortStr};
 
@@ -113,7 +113,7 @@ impl Channel {
                 self.answer_declare(cx, caller, &declaring, 0, 0);
                 Ok(())
             }
-            Reply::Refused(Refusal::NoSuchQueue) => {
+            Reply::Refused(queue::Refusal::NoSuchQueue) => {
                 self.is_gone(cx, caller, declaring, place);
                 Ok(())
             }
@@ -150,14 +150,14 @@ impl Channel {
                 self.answer_declare(cx, caller, &declaring, 0, 1);
                 Ok(())
             }
-            Reply::Refused(Refusal::NoSuchQueue) if is_reply_queue => {
+            Reply::Refused(queue::Refusal::NoSuchQueue) if is_reply_queue => {
                 Err(Failure::not_found(failure::queue(&declaring.name, &cx.shared.vhost)))
             }
             Reply::Depth { messages, consumers } => {
                 self.answer_declare(cx, caller, &declaring, *messages, *consumers);
                 Ok(())
             }
-            Reply::Refused(Refusal::NoSuchQueue) => {
+            Reply::Refused(queue::Refusal::NoSuchQueue) => {
                 self.create(cx, caller, declaring, place);
                 Ok(())
             }
@@ -202,12 +202,12 @@ pub(crate) fn plan_declare(cx: &mut Context<'_>, declare: methods::Declare) -> R
         home: cx.shared.broker.config().home(),
         group: GroupId::local(cx.shared.broker.config().node),
     };
-    let there = look_up(cx, &mut command)?;
+    let (there, differs) = look_up(cx, &mut command)?;
     if there.is_none() {
         check_dead_letter_rights(cx, &command.name, &command.arguments)?;
     }
     let declaring = Declaring { name, no_wait: declare.no_wait, command: Some(Box::new(command)), is_new: false };
-    Ok(Plan::Declare { declaring, there })
+    Ok(Plan::Declare { declaring, there, differs })
 }
 
 fn plan_passively(cx: &mut Context<'_>, name: ShortStr, no_wait: bool) -> Result<Plan, Failure> {
@@ -218,11 +218,16 @@ fn plan_passively(cx: &mut Context<'_>, name: ShortStr, no_wait: bool) -> Result
         let queue = machine.queue_for(&cx.shared.vhost, &name, cx.shared.id).map_err(|why| refused(&why))?;
         Place { queue: queue.id, group: queue.group }
     };
-    Ok(Plan::Declare { declaring: Declaring { name, no_wait, command: None, is_new: false }, there: Some(place) })
+    Ok(Plan::Declare {
+        declaring: Declaring { name, no_wait, command: None, is_new: false },
+        there: Some(place),
+        differs: false,
+    })
 }
 
-/// The queue, when an equivalent one is there; else the command gets the group where the queue is to live.
-fn look_up(cx: &Context<'_>, command: &mut DeclareQueue) -> Result<Option<Place>, Failure> {
+/// The queue, when an equivalent one is there; else the command gets the group where the queue is to live. And whether another is
+/// there.
+fn look_up(cx: &Context<'_>, command: &mut DeclareQueue) -> Result<(Option<Place>, bool), Failure> {
     let groups = cx.shared.broker.groups();
     let machine = cx.shared.broker.metadata().read();
     if command.durable && !command.exclusive {
@@ -232,12 +237,15 @@ fn look_up(cx: &Context<'_>, command: &mut DeclareQueue) -> Result<Option<Place>
         }
     }
     let proposed = metadata::Command::DeclareQueue(command.clone());
-    if let Some(refusal) = machine.refusal_now(&proposed) {
-        return Err(refused(&refusal));
+    match machine.refusal_now(&proposed) {
+        // A node that is cut off may not know yet that what differs is gone: a majority decides.
+        Some(Refusal::Inequivalent(_)) => return Ok((None, true)),
+        Some(refusal) => return Err(refused(&refusal)),
+        None => {}
     }
     Ok(match machine.answer_if_unchanged(&proposed) {
-        Some(MetadataReply::Queue { queue, group, .. }) => Some(Place { queue, group }),
-        _ => None,
+        Some(MetadataReply::Queue { queue, group, .. }) => (Some(Place { queue, group }), false),
+        _ => (None, false),
     })
 }
 

@@ -74,20 +74,22 @@ pub(crate) fn plan_declare(cx: &mut Context<'_>, declare: methods::Declare) -> R
         arguments: declare.arguments.clone(),
         history: None,
     });
-    let is_unchanged = is_unchanged(cx, &command)?;
+    let (is_unchanged, differs) = compare(cx, &command)?;
     if !is_unchanged {
         check_alternate_rights(cx, &name, &declare.arguments)?;
     }
     let answer = (!declare.no_wait).then(|| methods::DeclareOk.into());
-    Ok(Plan::Change { command: Box::new(command), answer, is_unchanged })
+    Ok(Plan::Change { command: Box::new(command), answer, is_unchanged, differs })
 }
 
-/// Whether what a client declares is there already, just so.
-fn is_unchanged(cx: &Context<'_>, command: &Command) -> Result<bool, Failure> {
+/// Whether what a client declares is there already, just so, or differs.
+fn compare(cx: &Context<'_>, command: &Command) -> Result<(bool, bool), Failure> {
     let machine = cx.shared.broker.metadata().read();
     match machine.refusal_now(command) {
+        // A node that is cut off may not know yet that what differs is gone: a majority decides.
+        Some(Refusal::Inequivalent(_)) => Ok((false, true)),
         Some(refusal) => Err(refused(&refusal)),
-        None => Ok(machine.answer_if_unchanged(command).is_some()),
+        None => Ok((machine.answer_if_unchanged(command).is_some(), false)),
     }
 }
 

@@ -173,6 +173,24 @@ async fn who_declared_a_queue_has_done_so_though_it_is_deleted_and_declared_othe
 }
 
 #[tokio::test]
+async fn a_queue_that_differs_as_far_as_this_node_knows_is_decided_on_by_a_majority() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    client.declare("q").await;
+    fake.hold_metadata();
+    client.send(1, queue::Declare { auto_delete: true, durable: true, ..declare("q") });
+    client.heard_so_far().await;
+    assert_eq!(fake.held_proposals().len(), 1);
+    // What this node did not know yet: the queue is gone.
+    let theirs = fake.held_proposals().remove(0);
+    let metadata::Command::DeclareQueue(declare) = &theirs else { panic!("{theirs:?}") };
+    let there = Metadata::read(&*fake).queue_for(&declare.vhost, &declare.name, declare.connection).unwrap().id;
+    fake.change(metadata::Command::DeleteQueue { queue: there });
+    fake.release_metadata();
+    assert_eq!(client.expect::<queue::DeclareOk>().await.queue, short("q"));
+}
+
+#[tokio::test]
 async fn an_exclusive_queue_is_locked_for_other_connections() {
     let (_fake, broker) = Fake::start();
     let mut owner = Client::connect(&broker).await;
