@@ -20,10 +20,6 @@ pub fn checkpoints(data: &[u8]) {
 
 /// What is due happens, and a queue goes.
 fn goes_on(mut machine: Machine) {
-    // Later than anything that the snapshot knows, unless that is the end of time.
-    let Some(index) = machine.live_indexes().last().map_or(Some(1 << 32), |last| last.checked_add(1 << 32)) else {
-        return;
-    };
     let mut commands = vec![Command::Tick];
     commands.extend(machine.queues().take(1).map(|queue| Command::Purge { queue }));
     commands.extend(machine.queues().take(1).map(|queue| Command::DeleteQueue {
@@ -32,9 +28,10 @@ fn goes_on(mut machine: Machine) {
         if_empty: false,
     }));
     let proposed_at = Timestamp(machine.time().0.saturating_add(1_000));
-    for (index, command) in (index..).zip(commands) {
+    for command in commands {
         let chunk = Chunk { commands: vec![command], ..Chunk::default() };
-        machine.apply_entry(At { index, proposed_at }, &[chunk], &mut Outcome::default());
-        machine.check().unwrap_or_else(|broken| panic!("{broken} at {index}"));
+        // The last index of all may come after any other, and after itself.
+        machine.apply_entry(At { index: u64::MAX, proposed_at }, &[chunk], &mut Outcome::default());
+        machine.check().unwrap_or_else(|broken| panic!("{broken}"));
     }
 }

@@ -30,10 +30,10 @@ pub fn topics(data: &[u8]) {
 
 /// The definition: which beginnings of the key each beginning of the pattern matches.
 fn matches(pattern: &[u8], key: &[u8]) -> bool {
-    let key: Vec<&[u8]> = key.split(|byte| *byte == b'.').collect();
+    let key = words(key);
     let mut matched = vec![false; key.len() + 1];
     matched[0] = true;
-    for word in pattern.split(|byte| *byte == b'.') {
+    for word in words(pattern) {
         let mut next = vec![false; key.len() + 1];
         for count in 0..=key.len() {
             next[count] = match word {
@@ -46,6 +46,11 @@ fn matches(pattern: &[u8], key: &[u8]) -> bool {
         matched = next;
     }
     matched[key.len()]
+}
+
+/// As in RabbitMQ an empty text has no words, not an empty one.
+fn words(text: &[u8]) -> Vec<&[u8]> {
+    if text.is_empty() { Vec::new() } else { text.split(|byte| *byte == b'.').collect() }
 }
 
 fn short(text: &[u8]) -> ShortStr {
