@@ -11,6 +11,8 @@ mod api;
 mod clients;
 mod definitions;
 mod fields;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod listener;
 pub mod metrics;
 mod prometheus;

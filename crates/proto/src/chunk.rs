@@ -30,6 +30,10 @@ pub fn encode(chunk: &Chunk) -> Bytes {
 /// When the bytes are not a chunk, or one of its commands is not known to this version.
 pub fn decode(bytes: Bytes) -> Result<Chunk, DecodeError> {
     let message = wire::Chunk::decode(bytes).map_err(|_| DecodeError::new("chunk"))?;
+    let enqueued: u64 = message.commands.iter().map(enqueue_count).sum();
+    if enqueued > ENQUEUE_COUNT_MAX {
+        return Err(DecodeError::new("enqueue count"));
+    }
     Ok(Chunk {
         producer: Producer { node: NodeId(message.producer_node), boot: message.producer_boot },
         seq: message.seq,
@@ -188,13 +192,18 @@ fn command_from_wire(command: wire::Command) -> Result<Command, DecodeError> {
     })
 }
 
-/// Most messages of one enqueue. A chunk comes from one read of a socket, so it stays far below; more is damage.
-const ENQUEUE_COUNT_MAX: u32 = 1 << 20;
+/// Most messages of one chunk, over all its commands. It comes from one read of a socket, so it stays far below; more is damage,
+/// which a few bytes must not buy memory with.
+const ENQUEUE_COUNT_MAX: u64 = 1 << 20;
+
+fn enqueue_count(command: &wire::Command) -> u64 {
+    match &command.command {
+        Some(wire::command::Command::Enqueue(enqueue)) => u64::from(enqueue.count),
+        _ => 0,
+    }
+}
 
 fn enqueue_from_wire(c: wire::Enqueue) -> Result<Enqueue, DecodeError> {
-    if c.count > ENQUEUE_COUNT_MAX {
-        return Err(DecodeError::new("enqueue count"));
-    }
     let count = usize::try_from(c.count).map_err(|_| DecodeError::new("enqueue count"))?;
     let sizes = match c.sizes[..] {
         [size] => vec![size; count],

@@ -17,6 +17,8 @@ mod effects;
 mod entry_cache;
 mod environment;
 mod founding;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 #[cfg(test)]
 mod golden;
 mod group;

@@ -10,6 +10,8 @@ pub(crate) mod wire;
 pub(crate) use link::{Down, LinkEvents, LinkKind, ask_endpoint, client as ask_client, found_at, hello, join_at};
 pub(crate) use network::{Asked, Factory};
 pub(crate) use peers::{PeerAddress, Peers};
+#[cfg(feature = "fuzzing")]
+pub(crate) use server::append_again;
 pub(crate) use server::{Live, Node, Port, PortBox, Service, serve};
 
 /// What every stream starts with: who speaks, of which cluster, in which version.

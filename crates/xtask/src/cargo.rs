@@ -19,7 +19,20 @@ const PACKAGE_VARIABLES: [&str; 4] =
 /// # Errors
 /// When the target folder cannot be named, or `Cargo.lock` cannot be read.
 pub fn command(root: &Path, args: &[&str]) -> Result<Command> {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    prepared(Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into())), root, args)
+}
+
+/// As [`command`], with the nightly compiler that rustup has.
+///
+/// # Errors
+/// As [`command`].
+pub fn nightly(root: &Path, args: &[&str]) -> Result<Command> {
+    let mut rustup = Command::new("rustup");
+    rustup.args(["run", "nightly", "cargo"]);
+    prepared(rustup, root, args)
+}
+
+fn prepared(mut command: Command, root: &Path, args: &[&str]) -> Result<Command> {
     command.args(args).current_dir(root).env("CARGO_TARGET_DIR", paths::target()?);
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();

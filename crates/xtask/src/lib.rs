@@ -11,6 +11,7 @@ pub mod codegen;
 pub mod demo;
 pub mod faults;
 pub mod fix;
+pub mod fuzz;
 pub mod http;
 pub mod install;
 pub mod paths;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use xtask::{bench, cluster, demo, faults, fix, sim, test, tidy, verify};
+use xtask::{bench, cluster, demo, faults, fix, fuzz, sim, test, tidy, verify};
 
 /// Quorate's tasks
 #[derive(Debug, Parser)]
@@ -29,6 +29,8 @@ enum Task {
     Faults(faults::FaultsArgs),
     /// Nodes, clients, a network and disks that fail, all from one seed
     Sim(sim::SimArgs),
+    /// Everything that reads foreign bytes: the corpora, then libFuzzer
+    Fuzz(fuzz::FuzzArgs),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Task::Bench(args) => bench::run(&args),
         Task::Faults(args) => faults::run(&args),
         Task::Sim(args) => sim::run(&args),
+        Task::Fuzz(args) => fuzz::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use crate::{
     cargo,
     faults::{self, FaultsArgs},
-    paths, rocksdb, shell, sim, tidy,
+    fuzz, paths, rocksdb, shell, sim, tidy,
 };
 
 /// Runs all steps.
@@ -23,6 +23,7 @@ pub fn run() -> Result<()> {
     step("lints", || lints(&root))?;
     step("unit and property tests", || cargo::run(&root, &["test", "--release", "--workspace"]))?;
     step("simulation", || sim::lints(&root).and_then(|()| sim::bounded(&root)))?;
+    step("decoders under fuzz", || fuzz::lints(&root).and_then(|()| fuzz::bounded(&root)))?;
     step("stock clients, bad input and power loss against three nodes", || conformance(&root))?;
     step("faults under load", || faults::run(&FaultsArgs::quick()))?;
     println!("\nall steps passed in {:.0} s", begin.elapsed().as_secs_f64());

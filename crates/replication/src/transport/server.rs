@@ -440,6 +440,13 @@ fn append_from_wire(append: p::AppendRequest) -> Result<AppendEntriesRequest<C>,
     })
 }
 
+/// An append as it is understood, written anew.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn append_again(append: p::AppendRequest) -> Option<p::AppendRequest> {
+    let (group, stream, seq) = (GroupId(append.group), append.stream, append.seq);
+    Some(append_to_wire(group, stream, seq, &append_from_wire(append).ok()?))
+}
+
 /// Bytes of bodies or state in one part of a snapshot.
 const PART_BYTES: usize = 1024 * 1024;
 

@@ -137,17 +137,21 @@ fn reply(answered: Answered) -> p::ChunkReply {
 }
 
 pub(crate) fn replies_from(replies: p::Replies) -> Result<(GroupId, Vec<Answered>), DecodeError> {
+    let done: u64 = replies.replies.iter().map(|reply| u64::from(reply.done)).sum();
+    if done > ANSWERS_MAX {
+        return Err(DecodeError::new("answers"));
+    }
     let answers = replies.replies.into_iter().map(reply_from).collect::<Result<_, _>>()?;
     Ok((GroupId(replies.group), answers))
 }
 
-/// Most answers of one chunk: a chunk comes from one read of a socket. More is damage.
-const ANSWERS_MAX: u32 = 1 << 20;
+/// Most answers of one message that a number alone stands for: those to the chunks of one entry, each from one read of a socket.
+/// More is damage, which a few bytes must not buy memory with.
+pub(crate) const ANSWERS_MAX: u64 = 1 << 20;
 
 fn reply_from(reply: p::ChunkReply) -> Result<Answered, DecodeError> {
     use p::chunk_reply::Result as R;
     let result = match reply.result() {
-        R::Applied if reply.done > ANSWERS_MAX => return Err(DecodeError::new("answers")),
         R::Applied if reply.done > 0 => {
             AnswerResult::Applied((0..reply.done).map(|_| Answer::Reply(Reply::Done)).collect())
         }

@@ -163,3 +163,12 @@ fn a_machines_plain_results_become_answers() {
         if list == [Answer::Reply(Reply::Done), Answer::Reply(refused)]));
     assert!(matches!(AnswerResult::plain(ChunkResult::Gap { expected: 4 }), AnswerResult::Gap { expected: 4 }));
 }
+
+#[test]
+fn answers_that_are_named_by_their_number_are_bounded_over_the_whole_message() {
+    let done = |done| p::ChunkReply { done, ..p::ChunkReply::default() };
+    let read = |replies| replies_from(p::Replies { group: 4, replies });
+    assert_eq!(read(vec![done(1000); 10]).unwrap().1.len(), 10);
+    read(vec![done(u32::MAX)]).unwrap_err();
+    read(vec![done(1 << 20); 2]).unwrap_err();
+}
