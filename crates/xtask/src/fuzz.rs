@@ -19,6 +19,10 @@ const BINARIES: &str = "cluster-tests/fuzz/fuzz_targets";
 const CORPUS: &str = "cluster-tests/fuzz/corpus";
 /// How long each target runs as a step of the tests. Unit: seconds.
 const TEST_SECONDS: u64 = 3;
+/// A change must not fail for what another would have found: the tests always try the same.
+const TEST_SEED: u32 = 1;
+/// libFuzzer takes a seed of its own.
+const BY_CHANCE: u32 = 0;
 /// Longer inputs find nothing that these do not. Unit: bytes.
 const INPUT_BYTES_MAX: u32 = 4096;
 /// An input that takes longer is a finding. Unit: seconds.
@@ -69,7 +73,7 @@ pub fn run(args: &FuzzArgs) -> Result<()> {
     if let (Some(input), [target]) = (&args.input, targets.as_slice()) {
         return shell::run(nightly.target(target)?.arg(input));
     }
-    nightly.run(&root, &targets, &paths::cache()?.join("fuzz").join("corpus"), args.seconds)
+    nightly.run(&root, &targets, &paths::cache()?.join("fuzz").join("corpus"), args.seconds, BY_CHANCE)
 }
 
 /// The part that every change must pass: the corpora, and a few seconds for each target, from the same start on every machine.
@@ -85,7 +89,7 @@ pub fn bounded(root: &Path) -> Result<()> {
     if found.exists() {
         fs::remove_dir_all(&found).with_context(|| format!("cannot remove {}", found.display()))?;
     }
-    nightly.run(root, &targets, &found, TEST_SECONDS)
+    nightly.run(root, &targets, &found, TEST_SECONDS, TEST_SEED)
 }
 
 /// Formatting and lints of the targets, which are a workspace of their own.
@@ -146,8 +150,8 @@ impl Nightly {
         Ok(command)
     }
 
-    /// Runs each target for some seconds. What it finds new goes to a folder of its own below `found`.
-    fn run(&self, root: &Path, targets: &[String], found: &Path, seconds: u64) -> Result<()> {
+    /// Runs each target for some seconds, from libFuzzer's seed on. What it finds new goes to a folder of its own below `found`.
+    fn run(&self, root: &Path, targets: &[String], found: &Path, seconds: u64, seed: u32) -> Result<()> {
         let mut broken = Vec::new();
         for target in targets {
             let folder = found.join(target);
@@ -157,7 +161,8 @@ impl Nightly {
             }
             let mut command = self.target(target)?;
             command.arg(format!("-artifact_prefix={}/", crashes.display()));
-            command.args([format!("-max_total_time={seconds}"), format!("-max_len={INPUT_BYTES_MAX}")]);
+            let limits = [format!("-max_total_time={seconds}"), format!("-max_len={INPUT_BYTES_MAX}")];
+            command.args(limits).arg(format!("-seed={seed}"));
             let output = command.arg(&folder).arg(root.join(CORPUS).join(target)).output();
             let output = output.with_context(|| format!("cannot run the target {target}"))?;
             let text = String::from_utf8_lossy(&output.stderr);
