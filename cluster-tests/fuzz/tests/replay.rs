@@ -58,17 +58,34 @@ fn changed(bytes: &[u8], numbers: &mut Numbers) -> Vec<u8> {
     copy
 }
 
+/// Says which input it was, if something is wrong. Not before: what tests print is kept, and kept memory is counted.
+struct Input<'a> {
+    from: &'a Path,
+    bytes: &'a [u8],
+}
+
+impl Drop for Input<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("from {}: {:?}", self.from.display(), self.bytes);
+        }
+    }
+}
+
+fn feed(target: targets::Target, from: &Path, bytes: &[u8]) {
+    let _told = Input { from, bytes };
+    target(bytes);
+}
+
 fn replay(name: &str) {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let (_, target) = targets::ALL.iter().find(|(known, _)| *known == name).unwrap();
     target(b"");
     for (path, bytes) in corpus(name) {
-        println!("{}", path.display());
-        target(&bytes);
+        feed(*target, &path, &bytes);
         for seed in 1..=CHANGES {
             let copy = changed(&bytes, &mut Numbers(seed));
-            println!("with the changes of {seed}: {copy:?}");
-            target(&copy);
+            feed(*target, &path, &copy);
         }
     }
 }
