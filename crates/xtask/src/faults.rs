@@ -29,13 +29,6 @@ pub struct FaultsArgs {
     untimed: bool,
 }
 
-impl FaultsArgs {
-    /// What every change must pass: a few minutes, always with the same chance. Tests do not measure time.
-    pub(crate) fn quick() -> Self {
-        FaultsArgs { seed: 1, seconds: 6, quick: true, untimed: true, ..FaultsArgs::default() }
-    }
-}
-
 /// Builds, and runs the scenarios.
 ///
 /// # Errors

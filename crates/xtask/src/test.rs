@@ -4,11 +4,7 @@ use std::{path::Path, process::Command, time::Instant};
 
 use anyhow::{Context, Result};
 
-use crate::{
-    cargo,
-    faults::{self, FaultsArgs},
-    fuzz, paths, rocksdb, shell, sim, tidy,
-};
+use crate::{cargo, paths, rocksdb, shell, sim, tidy};
 
 /// Runs all steps.
 ///
@@ -23,9 +19,7 @@ pub fn run() -> Result<()> {
     step("lints", || lints(&root))?;
     step("unit and property tests", || cargo::run(&root, &["test", "--release", "--workspace"]))?;
     step("simulation", || sim::lints(&root).and_then(|()| sim::bounded(&root)))?;
-    step("decoders under fuzz", || fuzz::lints(&root).and_then(|()| fuzz::bounded(&root)))?;
     step("stock clients, bad input and power loss against three nodes", || conformance(&root))?;
-    step("faults under load", || faults::run(&FaultsArgs::quick()))?;
     println!("\nall steps passed in {:.0} s", begin.elapsed().as_secs_f64());
     Ok(())
 }

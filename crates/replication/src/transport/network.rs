@@ -45,6 +45,13 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 /// Heartbeats have a link of their own, so a disk that takes its time disturbs nobody.
 const HOLD_AFTER: Duration = Duration::from_millis(500);
 
+/// How long a stream waits for its link before it says that the peer cannot be reached.
+const LINK_WAIT: Duration = Duration::from_millis(200);
+/// Pause of a stream that was refused or not answered.
+const BACKOFF: Duration = Duration::from_millis(50);
+/// Pause after a snapshot that was not taken.
+const SNAPSHOT_PAUSE: Duration = Duration::from_millis(500);
+
 /// How long a stream waits that has nothing to expect and may not send.
 const FULL_PAUSE: Duration = Duration::from_millis(5);
 
@@ -281,14 +288,18 @@ impl NetStreamAppend<C> for Client {
         S: Stream<Item = AppendEntriesRequest<C>> + OptionalSend + Unpin + 'static,
     {
         let shared = &self.shared;
-        let (sender, replies) = mpsc::channel(IN_FLIGHT_MAX + 1);
-        let stream = shared.asked.number();
-        shared.asked.owners.lock().insert(stream, (self.target, self.kind));
-        shared.asked.streams.lock().insert(stream, sender);
         let outbox = shared.peers.outbox(self.target, self.kind);
-        let (group, target, asked) = (shared.group, self.target, Arc::clone(&shared.asked));
+        let (group, target, kind, asked) = (shared.group, self.target, self.kind, Arc::clone(&shared.asked));
         Box::pin(async move {
             let Some(outbox) = outbox else { return Err(unreachable(target)) };
+            // A link that comes back is used at once, and nothing is read for one that is down. Heartbeats come by themselves.
+            if kind == LinkKind::Raft && tokio::time::timeout(LINK_WAIT, outbox.opened()).await.is_err() {
+                return Err(unreachable(target));
+            }
+            let (sender, replies) = mpsc::channel(IN_FLIGHT_MAX + 1);
+            let stream = asked.number();
+            asked.owners.lock().insert(stream, (target, kind));
+            asked.streams.lock().insert(stream, sender);
             let state = AppendStream {
                 input: Some(input),
                 group,
@@ -388,8 +399,9 @@ impl NetTransferLeader<C> for Client {
 }
 
 impl NetBackoff<C> for Client {
+    /// openraft's own doubles up to a second, and goes on after the link is back.
     fn backoff(&self) -> Option<Backoff> {
-        None
+        Some(Backoff::new(std::iter::repeat(BACKOFF)))
     }
 }
 
@@ -411,6 +423,7 @@ impl NetSnapshot<C> for Client {
                 Ok(vote) => Ok(SnapshotResponse::new(vote)),
                 Err(error) => {
                     tracing::warn!(group_id = %shared.group, peer = %self.target, %error, "snapshot was not taken by the peer");
+                    tokio::time::sleep(SNAPSHOT_PAUSE).await;
                     Err(StreamingError::Unreachable(Unreachable::new(&AnyError::error(error))))
                 }
             },

@@ -15,6 +15,8 @@ const BATCH_BYTES_MAX: usize = 1024 * 1024;
 pub(crate) struct Outbox {
     state: Mutex<State>,
     wake: Notify,
+    /// Who waits for the stream to be up.
+    opened: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +51,20 @@ impl Outbox {
     /// The stream is up: messages are taken from here on.
     pub(crate) fn open(&self) {
         self.state.lock().open = true;
+        self.opened.notify_waiters();
+    }
+
+    /// Waits until the stream is up. Cancel safe.
+    pub(crate) async fn opened(&self) {
+        loop {
+            let mut opened = std::pin::pin!(self.opened.notified());
+            // From here on nothing is missed.
+            opened.as_mut().enable();
+            if self.state.lock().open {
+                return;
+            }
+            opened.await;
+        }
     }
 
     /// The stream is down: what waits is dropped.
