@@ -276,6 +276,10 @@ impl Incoming {
         };
         let receive = async {
             while let Ok(Some(batch)) = requests.message().await {
+                // Who was removed while its stream was open learns that when it dials again.
+                if self.node.is_gone(self.peer) {
+                    return;
+                }
                 for message in batch.messages {
                     self.handle(message);
                 }
