@@ -1,4 +1,4 @@
-//! What fuzz targets reach of definitions (feature `fuzzing`): an import as commands, and an export, without a broker.
+//! What tests and fuzz targets (feature `fuzzing`) reach of definitions: an import as commands, and an export, without a broker.
 
 use metadata::{Command, ConnectionId, DeclareQueue, Home, Machine};
 use serde_json::Value;

@@ -11,7 +11,7 @@ mod api;
 mod clients;
 mod definitions;
 mod fields;
-#[cfg(feature = "fuzzing")]
+#[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod listener;
 pub mod metrics;

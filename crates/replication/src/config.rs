@@ -102,6 +102,8 @@ impl Timers {
             election_timeout_min: ms(self.election_min),
             election_timeout_max: ms(self.election_max),
             enable_pre_vote: Some(true),
+            // A leader that no majority answers is silent for as long as others need to elect one (ADR 0035).
+            quorum_loss_probe_interval: Some(2 * ms(self.election_max)),
             // The state machine is in memory and the committed log id is not synced: a restored leader would be unsafe.
             enable_leader_restore: Some(false),
             max_payload_entries: 64,

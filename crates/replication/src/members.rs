@@ -110,6 +110,11 @@ impl Members {
         self.table.read().cluster.members.get(&node).is_none_or(|member| member.state == MemberState::Up)
     }
 
+    /// Whether it is catching up with the metadata still.
+    pub(crate) fn is_joining(&self, node: NodeId) -> bool {
+        self.table.read().cluster.members.get(&node).is_some_and(|member| member.state == MemberState::Joining)
+    }
+
     /// Whether it was a member and is none any more.
     pub(crate) fn is_gone(&self, node: NodeId) -> bool {
         let table = self.table.read();

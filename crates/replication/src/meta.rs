@@ -157,10 +157,8 @@ impl MetaState {
 
     fn live_peers(&self) -> impl Iterator<Item = NodeId> {
         // Who joins serves nobody before it has all metadata: nobody waits for it.
-        let joins = |node: &NodeId| {
-            self.members.get(*node).is_some_and(|member| member.state == metadata::MemberState::Joining)
-        };
-        self.peers.nodes().into_iter().filter(move |node| self.liveness.is_up(*node) && !joins(node))
+        let nodes = self.peers.nodes().into_iter();
+        nodes.filter(move |node| self.liveness.is_up(*node) && !self.members.is_joining(*node))
     }
 
     /// A node says how far it has applied the metadata.

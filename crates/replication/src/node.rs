@@ -6,7 +6,6 @@ mod join;
 mod keeper;
 mod leadership;
 mod links;
-mod quorum;
 mod replicas;
 mod routes;
 mod stall;

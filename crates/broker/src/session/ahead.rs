@@ -33,6 +33,17 @@ pub(crate) const AHEAD_MAX: usize = 2048;
 /// The most that the arguments of one of them may weigh. With [`AHEAD_MAX`] it bounds what they cost. Unit: bytes.
 const ARGUMENT_BYTES_MAX: usize = 4096;
 
+/// What is there of what is declared, as far as this node knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum There<T> {
+    /// Nothing.
+    Nothing,
+    /// Just that.
+    Same(T),
+    /// Something else of that name: the declaration will probably be refused.
+    Differs,
+}
+
 /// What a declaration comes to, as far as this node knows.
 #[derive(Clone, Debug)]
 pub(crate) enum Plan {
@@ -42,19 +53,15 @@ pub(crate) enum Plan {
         command: Box<Command>,
         /// What the client gets then. `None`: it said no-wait.
         answer: Option<Method>,
-        /// It is so already.
-        is_unchanged: bool,
-        /// What is there differs, as far as this node knows.
-        differs: bool,
+        /// Whether it is so already.
+        there: There<()>,
     },
     /// A queue is declared.
     Declare {
         /// What.
         declaring: Declaring,
         /// Where it is, if it is there already.
-        there: Option<Place>,
-        /// What is there differs, as far as this node knows.
-        differs: bool,
+        there: There<Place>,
     },
 }
 
@@ -148,13 +155,13 @@ impl Channel {
 
     fn begin_plan(&mut self, cx: &mut Context<'_>, caller: Caller, plan: Plan) -> Result<(), Failure> {
         match plan {
-            Plan::Change { answer, is_unchanged: true, .. } => self.finish(cx, caller, answer),
+            Plan::Change { answer, there: There::Same(()), .. } => self.finish(cx, caller, answer),
             Plan::Change { command, answer, .. } => self.propose(cx, caller, *command, Step::Change { answer }),
-            Plan::Declare { declaring, there, .. } => {
+            Plan::Declare { declaring, there } => {
                 self.last_queue = declaring.name.clone();
                 match there {
-                    Some(place) => self.inspect(cx, caller, declaring, place),
-                    None => self.declare_again(cx, caller, declaring)?,
+                    There::Same(place) => self.inspect(cx, caller, declaring, place),
+                    There::Nothing | There::Differs => self.declare_again(cx, caller, declaring)?,
                 }
             }
         }
@@ -177,15 +184,16 @@ impl Plan {
     /// What was known when it was made may not be so any more.
     pub(crate) fn forget_what_was_known(&mut self) {
         match self {
-            Plan::Change { is_unchanged, .. } => *is_unchanged = false,
-            Plan::Declare { there, .. } => *there = None,
+            Plan::Change { there, .. } => *there = There::Nothing,
+            Plan::Declare { there, .. } => *there = There::Nothing,
         }
     }
 
     /// Whether it will probably be refused.
     fn differs(&self) -> bool {
         match self {
-            Plan::Change { differs, .. } | Plan::Declare { differs, .. } => *differs,
+            Plan::Change { there, .. } => *there == There::Differs,
+            Plan::Declare { there, .. } => *there == There::Differs,
         }
     }
 

@@ -7,7 +7,7 @@ use routing::ExchangeKind;
 use types::{FieldTable, ShortStr};
 
 use super::{
-    ahead::Plan,
+    ahead::{Plan, There},
     channel::{Caller, Channel},
     exchange::refuse_default,
     operation::refused,
@@ -136,12 +136,13 @@ impl Channel {
         let machine = cx.shared.broker.metadata().read();
         let is_awaited =
             |what: &Resource| awaited.is_some_and(|name| *what == Resource::queue(&cx.shared.vhost, &name));
-        let is_unchanged = match machine.refusal_now(&command) {
-            Some(Refusal::NotFound(what)) if is_awaited(&what) => false,
+        let there = match machine.refusal_now(&command) {
+            Some(Refusal::NotFound(what)) if is_awaited(&what) => There::Nothing,
             Some(refusal) => return Err(refused(&refusal)),
-            None => machine.answer_if_unchanged(&command).is_some(),
+            None if machine.answer_if_unchanged(&command).is_some() => There::Same(()),
+            None => There::Nothing,
         };
-        Ok(Plan::Change { command: Box::new(command), answer: asked.answer, is_unchanged, differs: false })
+        Ok(Plan::Change { command: Box::new(command), answer: asked.answer, there })
     }
 
     /// With neither queue nor key, the name of the queue declared last is the key too.
@@ -163,7 +164,7 @@ fn plan_unbind(cx: &mut Context<'_>, asked: Asked) -> Result<Plan, Failure> {
     if let Some(refusal) = cx.shared.broker.metadata().read().refusal_now(&command) {
         return Err(refused(&refusal));
     }
-    Ok(Plan::Change { command: Box::new(command), answer: asked.answer, is_unchanged: false, differs: false })
+    Ok(Plan::Change { command: Box::new(command), answer: asked.answer, there: There::Nothing })
 }
 
 fn check_rights(cx: &mut Context<'_>, asked: &Asked) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use replication::queue_config;
 use types::{FieldTable, FieldValue, GroupId, ShortStr};
 
 use super::{
-    ahead::Plan,
+    ahead::{Plan, There},
     channel::{Caller, Channel},
     operation::{Declaring, Place, Step, refused, unexpected},
     shared::Context,
@@ -202,12 +202,12 @@ pub(crate) fn plan_declare(cx: &mut Context<'_>, declare: methods::Declare) -> R
         home: cx.shared.broker.config().home(),
         group: GroupId::local(cx.shared.broker.config().node),
     };
-    let (there, differs) = look_up(cx, &mut command)?;
-    if there.is_none() {
+    let there = look_up(cx, &mut command)?;
+    if !matches!(there, There::Same(_)) {
         check_dead_letter_rights(cx, &command.name, &command.arguments)?;
     }
     let declaring = Declaring { name, no_wait: declare.no_wait, command: Some(Box::new(command)), is_new: false };
-    Ok(Plan::Declare { declaring, there, differs })
+    Ok(Plan::Declare { declaring, there })
 }
 
 fn plan_passively(cx: &mut Context<'_>, name: ShortStr, no_wait: bool) -> Result<Plan, Failure> {
@@ -220,14 +220,12 @@ fn plan_passively(cx: &mut Context<'_>, name: ShortStr, no_wait: bool) -> Result
     };
     Ok(Plan::Declare {
         declaring: Declaring { name, no_wait, command: None, is_new: false },
-        there: Some(place),
-        differs: false,
+        there: There::Same(place),
     })
 }
 
-/// The queue, when an equivalent one is there; else the command gets the group where the queue is to live. And whether another is
-/// there.
-fn look_up(cx: &Context<'_>, command: &mut DeclareQueue) -> Result<(Option<Place>, bool), Failure> {
+/// What is there of a queue that is declared. Unless it is that very queue, the command gets the group where it is to live.
+fn look_up(cx: &Context<'_>, command: &mut DeclareQueue) -> Result<There<Place>, Failure> {
     let groups = cx.shared.broker.groups();
     let machine = cx.shared.broker.metadata().read();
     if command.durable && !command.exclusive {
@@ -239,13 +237,13 @@ fn look_up(cx: &Context<'_>, command: &mut DeclareQueue) -> Result<(Option<Place
     let proposed = metadata::Command::DeclareQueue(command.clone());
     match machine.refusal_now(&proposed) {
         // A node that is cut off may not know yet that what differs is gone: a majority decides.
-        Some(Refusal::Inequivalent(_)) => return Ok((None, true)),
+        Some(Refusal::Inequivalent(_)) => return Ok(There::Differs),
         Some(refusal) => return Err(refused(&refusal)),
         None => {}
     }
     Ok(match machine.answer_if_unchanged(&proposed) {
-        Some(MetadataReply::Queue { queue, group, .. }) => (Some(Place { queue, group }), false),
-        _ => (None, false),
+        Some(MetadataReply::Queue { queue, group, .. }) => There::Same(Place { queue, group }),
+        _ => There::Nothing,
     })
 }
 

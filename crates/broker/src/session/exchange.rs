@@ -6,7 +6,7 @@ use metadata::{Command, DeclareExchange, DeleteExchange, ExchangeKind, Refusal, 
 use types::{FieldTable, FieldValue, ShortStr};
 
 use super::{
-    ahead::Plan,
+    ahead::{Plan, There},
     channel::{Caller, Channel},
     operation::{Step, refused},
     shared::Context,
@@ -74,22 +74,23 @@ pub(crate) fn plan_declare(cx: &mut Context<'_>, declare: methods::Declare) -> R
         arguments: declare.arguments.clone(),
         history: None,
     });
-    let (is_unchanged, differs) = compare(cx, &command)?;
-    if !is_unchanged {
+    let there = look_up(cx, &command)?;
+    if there != There::Same(()) {
         check_alternate_rights(cx, &name, &declare.arguments)?;
     }
     let answer = (!declare.no_wait).then(|| methods::DeclareOk.into());
-    Ok(Plan::Change { command: Box::new(command), answer, is_unchanged, differs })
+    Ok(Plan::Change { command: Box::new(command), answer, there })
 }
 
-/// Whether what a client declares is there already, just so, or differs.
-fn compare(cx: &Context<'_>, command: &Command) -> Result<(bool, bool), Failure> {
+/// What is there of what a client declares.
+fn look_up(cx: &Context<'_>, command: &Command) -> Result<There<()>, Failure> {
     let machine = cx.shared.broker.metadata().read();
     match machine.refusal_now(command) {
         // A node that is cut off may not know yet that what differs is gone: a majority decides.
-        Some(Refusal::Inequivalent(_)) => Ok((false, true)),
+        Some(Refusal::Inequivalent(_)) => Ok(There::Differs),
         Some(refusal) => Err(refused(&refusal)),
-        None => Ok((machine.answer_if_unchanged(command).is_some(), false)),
+        None if machine.answer_if_unchanged(command).is_some() => Ok(There::Same(())),
+        None => Ok(There::Nothing),
     }
 }
 

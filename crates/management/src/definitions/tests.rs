@@ -1,8 +1,8 @@
 //! Documents become commands, and metadata becomes documents again.
 
-use metadata::{Command, ConnectionId, DeclareQueue, Home, Machine, Reply};
+use metadata::{Machine, Reply};
 use serde_json::{Value, json};
-use types::{GroupId, NodeId, ShortStr, Timestamp};
+use types::{ShortStr, Timestamp};
 
 use super::*;
 
@@ -10,27 +10,9 @@ use super::*;
 const EXPORTED: &str = include_str!("../../tests/rabbitmq-3.10.8.json");
 
 fn import(machine: &mut Machine, document: &Value) {
-    for Planned { what, step } in plan(document, None).unwrap() {
-        let command = match step {
-            Step::Change(command) => *command,
-            Step::Queue(QueueDefinition { vhost, name, durable, auto_delete, arguments }) => {
-                Command::DeclareQueue(DeclareQueue {
-                    vhost,
-                    name,
-                    server_named: false,
-                    default_type: None,
-                    durable,
-                    auto_delete,
-                    exclusive: false,
-                    arguments,
-                    connection: ConnectionId::default(),
-                    home: Home { node: NodeId(1), boot: 1 },
-                    group: GroupId(1),
-                })
-            }
-        };
+    for command in crate::fuzzing::commands(document).unwrap() {
         let (reply, _) = machine.apply(&command, Timestamp(1));
-        assert!(!matches!(reply, Reply::Refused(_)), "{what}: {reply:?}");
+        assert!(!matches!(reply, Reply::Refused(_)), "{command:?}: {reply:?}");
     }
 }
 

@@ -181,7 +181,7 @@ impl Replication {
     /// When no majority answers.
     pub async fn undrain(&self, name: &str) -> Result<String, ClusterError> {
         let node = self.0.named(name).await?;
-        if self.0.members.get(node).is_some_and(|member| member.state == MemberState::Joining) {
+        if self.0.members.is_joining(node) {
             return Err(ClusterError::Refused(ClusterRefusal::Joining.to_string()));
         }
         self.0.set_state(node, MemberState::Up, false).await?;

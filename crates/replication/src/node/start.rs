@@ -92,8 +92,6 @@ impl Replication {
         }
         let ticking = until(Arc::clone(&inner).tick_clients(), context.shutdown.clone());
         telemetry::task::spawn(TaskKind::Critical(context.shutdown.clone()), "ticks of group clients", ticking);
-        let watching = until(Arc::clone(&inner).watch_quorums(), context.shutdown.clone());
-        telemetry::task::spawn(TaskKind::Critical(context.shutdown.clone()), "quorums of groups", watching);
         let events: Arc<dyn LinkEvents> = inner.clone();
         // The door opens last: what peers say once must find somebody.
         *joined.door.local.write() = Some(inner.peers.local().clone());
