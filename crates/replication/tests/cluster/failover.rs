@@ -103,8 +103,9 @@ fn what_is_submitted_while_there_is_no_majority_is_answered_when_there_is_one_ag
         until("the proposal was seen", || shown.elapsed() > Duration::from_millis(2));
     }
     assert_eq!(node.stats(GROUP, QUEUE).enqueued, 0);
-    // They wait long before they stand for election, so the leader stays who it was.
-    let patient = Timers { election_min: Duration::from_secs(20), election_max: Duration::from_secs(30), ..TIMERS };
+    // They wait longer before they stand for election, so the leader most likely stays who it was. Not too long: where it does not, they
+    // do not vote before that time is over, and those who wait are told so some seconds later.
+    let patient = Timers { election_min: Duration::from_secs(3), election_max: Duration::from_secs(4), ..TIMERS };
     for at in others {
         cluster.revive(at, patient);
     }
