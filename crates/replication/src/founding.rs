@@ -18,6 +18,7 @@ use types::{NodeId, ShortStr};
 
 use crate::{
     config::{Config, Founder},
+    features::Features,
     transport::{VERSION, found_at, join_at},
 };
 
@@ -218,6 +219,7 @@ impl Founding {
             uuid: self.uuid.clone(),
             address: self.own_address().unwrap_or_default(),
             version: VERSION,
+            features: Features::OWN.0,
         }
     }
 

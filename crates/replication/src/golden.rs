@@ -95,7 +95,7 @@ fn messages() -> Vec<Kind> {
     let entries = entries().map(|(_, entry)| wire::entry(&entry)).to_vec();
     let cluster_id = Bytes::from_static(b"0123456789abcdef");
     vec![
-        Kind::Hello(p::Hello { cluster_id, node: 2, boot: 1_700_000_000_000, version: 1, to: 3 }),
+        Kind::Hello(p::Hello { cluster_id, node: 2, boot: 1_700_000_000_000, version: 1, to: 3, features: 0 }),
         Kind::Append(p::AppendRequest { group: 4, stream: 5, seq: 6, vote, prev: at, commit: at, entries }),
         Kind::AppendReply(p::AppendReply { group: 4, stream: 5, seq: 6, result: 3, log_id: at, vote }),
         Kind::StreamEnd(p::StreamEnd { group: 4, stream: 5 }),

@@ -16,6 +16,7 @@ mod deadlines;
 mod effects;
 mod entry_cache;
 mod environment;
+mod features;
 mod founding;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;

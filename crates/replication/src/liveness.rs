@@ -6,13 +6,15 @@ use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
 use types::NodeId;
 
-use crate::transport::Down;
+use crate::{features::Features, transport::Down};
 
 /// What is known of one peer.
 #[derive(Clone, Copy, Debug)]
 struct Peer {
     /// The latest incarnation that was heard of; zero when none was.
     boot: u64,
+    /// What that incarnation understands, once it has said so.
+    features: Option<Features>,
     /// Whether this node's forward link to it is up.
     up: bool,
     down_since: Instant,
@@ -46,20 +48,20 @@ impl Default for Liveness {
 }
 
 impl Liveness {
-    pub(crate) fn up(&self, node: NodeId, boot: u64) {
+    pub(crate) fn up(&self, node: NodeId, boot: u64, features: Features) {
         let mut peers = self.peers.lock();
         let peer = peers.entry(node).or_insert_with(Peer::new);
         peer.up = true;
         peer.refused = false;
-        peer.boot = peer.boot.max(boot);
+        peer.heard(boot, features);
         drop(peers);
         self.changed.notify_waiters();
     }
 
-    pub(crate) fn seen(&self, node: NodeId, boot: u64) {
+    pub(crate) fn seen(&self, node: NodeId, boot: u64, features: Features) {
         let mut peers = self.peers.lock();
         let peer = peers.entry(node).or_insert_with(Peer::new);
-        peer.boot = peer.boot.max(boot);
+        peer.heard(boot, features);
         peer.heard_at = Instant::now();
         drop(peers);
         self.changed.notify_waiters();
@@ -93,6 +95,11 @@ impl Liveness {
         news
     }
 
+    /// Whether a node is known to understand less than that. One that was never heard of is not: it may be gone for good.
+    pub(crate) fn is_older(&self, node: NodeId, than: Features) -> bool {
+        self.peers.lock().get(&node).and_then(|peer| peer.features).is_some_and(|features| features < than)
+    }
+
     pub(crate) fn is_up(&self, node: NodeId) -> bool {
         self.peers.lock().get(&node).is_some_and(|peer| peer.up)
     }
@@ -114,7 +121,13 @@ impl Liveness {
 impl Peer {
     fn new() -> Self {
         let now = Instant::now();
-        Peer { boot: 0, up: false, down_since: now, refused: false, heard_at: now }
+        Peer { boot: 0, features: None, up: false, down_since: now, refused: false, heard_at: now }
+    }
+
+    fn heard(&mut self, boot: u64, features: Features) {
+        if boot >= self.boot {
+            (self.boot, self.features) = (boot, Some(features));
+        }
     }
 }
 

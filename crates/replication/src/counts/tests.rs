@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     api::Counts as _,
     environment::Environment,
+    features::Features,
     transport::{Down, Local},
 };
 
@@ -36,7 +37,7 @@ fn counts_of_nodes_that_are_there_are_added_up() {
     counts.add(b"a", -1);
     counts.heard(THERE, said(true, &[("a", 5), ("b", 1)]));
     assert_eq!((counts.total(b"a"), counts.total(b"b")), (1, 0), "the other is not there");
-    liveness.up(THERE, 1);
+    liveness.up(THERE, 1, Features::OWN);
     assert_eq!((counts.total(b"a"), counts.total(b"b")), (6, 1));
     counts.heard(THERE, said(false, &[("a", 0)]));
     assert_eq!((counts.total(b"a"), counts.total(b"b")), (1, 1));

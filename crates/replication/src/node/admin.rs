@@ -12,6 +12,7 @@ use types::{GroupId, NodeId, ShortStr};
 use super::{Inner, Replication};
 use crate::{
     api::MetadataUnavailable,
+    features::Features,
     founding::{self, members_to_wire},
     members::OwnState,
     supervisor::observe,
@@ -284,6 +285,14 @@ impl Inner {
     }
 
     async fn change(&self, command: ClusterCommand) -> Result<Reply, ClusterError> {
+        let cluster = self.members.cluster();
+        let mut members = cluster.members.values();
+        if let Some(old) = members.find(|member| self.liveness.is_older(member.node, Features::MEMBERS)) {
+            let (node, name) = (old.node, &old.name);
+            return Err(ClusterError::Refused(format!(
+                "node {node} ({name}) runs an older version that knows no changes of the cluster: upgrade it first"
+            )));
+        }
         match self.meta.propose(&Command::Cluster(command)).await? {
             Reply::Refused(refusal) => Err(ClusterError::Refused(refusal.reply_text())),
             reply => Ok(reply),
@@ -298,6 +307,9 @@ impl Inner {
         }
         if request.version != transport::VERSION {
             return refused(format!("version {} is not spoken here", request.version));
+        }
+        if Features(request.features) < Features::MEMBERS {
+            return refused("the cluster is of a newer version: upgrade this node".to_owned());
         }
         let is_address = request.address.len() <= ADDRESS_BYTES_MAX && request.address.contains(':');
         if request.uuid.len() != founding::UUID_BYTES || !is_address || ShortStr::copy_from(&request.name).is_err() {

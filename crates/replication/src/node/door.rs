@@ -10,6 +10,7 @@ use types::{GroupId, NodeId};
 use super::Inner;
 use crate::{
     api::{AskError, BoxFuture},
+    features::Features,
     founding::Founding,
     transport::{Local, Node, PortBox},
 };
@@ -76,9 +77,9 @@ impl Node for Door {
         }
     }
 
-    fn seen(&self, peer: NodeId, boot: u64) {
+    fn seen(&self, peer: NodeId, boot: u64, features: Features) {
         if let Some(inner) = self.inner.get() {
-            inner.liveness.seen(peer, boot);
+            inner.liveness.seen(peer, boot, features);
         }
     }
 

@@ -9,6 +9,7 @@ use super::Inner;
 use crate::{
     batcher::Submission,
     client::Route,
+    features::Features,
     transport::{Down, LinkEvents, LinkKind, wire},
 };
 
@@ -47,8 +48,8 @@ impl Inner {
 
     /// This node's forward link to a peer is up: tell it what this node leads, send again what it has not answered, and what its
     /// sessions may have missed.
-    fn link_up(&self, peer: NodeId, boot: u64) {
-        self.liveness.up(peer, boot);
+    fn link_up(&self, peer: NodeId, boot: u64, features: Features) {
+        self.liveness.up(peer, boot, features);
         let restarted = self.peer_boots.lock().insert(peer, boot).is_some_and(|known| known != boot);
         if restarted {
             self.client(GroupId::local(peer)).lost(self.boot.max(self.clock.now().0));
@@ -78,11 +79,11 @@ impl Inner {
 }
 
 impl LinkEvents for Inner {
-    fn up(&self, peer: NodeId, kind: LinkKind, boot: u64) {
+    fn up(&self, peer: NodeId, kind: LinkKind, boot: u64, features: Features) {
         match kind {
             LinkKind::Forward => {
                 tracing::info!(%peer, "peer is up");
-                self.link_up(peer, boot);
+                self.link_up(peer, boot, features);
                 self.alarms.peers_changed();
             }
             LinkKind::Control => {

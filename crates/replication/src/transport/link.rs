@@ -15,7 +15,7 @@ use tonic::{
 use types::NodeId;
 
 use super::{Local, MESSAGE_BYTES_MAX, VERSION, outbox::Outbox, wire};
-use crate::environment::Network;
+use crate::{environment::Network, features::Features};
 
 /// Batches between an outbox and the HTTP/2 stream. Each is up to 1 MiB, so few: what waits, waits in the outbox, where it is
 /// still gathered.
@@ -56,7 +56,7 @@ pub(crate) enum Down {
 
 /// Told what happens on a link. Calls must not block.
 pub(crate) trait LinkEvents: Send + Sync + 'static {
-    fn up(&self, peer: NodeId, kind: LinkKind, boot: u64);
+    fn up(&self, peer: NodeId, kind: LinkKind, boot: u64, features: Features);
     fn down(&self, peer: NodeId, kind: LinkKind, why: Down);
     fn message(&self, peer: NodeId, message: Message);
 }
@@ -92,10 +92,10 @@ impl Link {
         let mut backoff = BACKOFF_MIN;
         loop {
             let why = match self.connect().await {
-                Ok((sender, replies, boot)) => {
+                Ok((sender, replies, (boot, features))) => {
                     backoff = BACKOFF_MIN;
                     self.outbox.open();
-                    self.events.up(self.peer, self.kind, boot);
+                    self.events.up(self.peer, self.kind, boot, features);
                     let error = self.exchange(sender, replies).await;
                     self.outbox.close();
                     tracing::info!(peer = %self.peer, kind = ?self.kind, %error, "link to peer broke");
@@ -109,7 +109,7 @@ impl Link {
         }
     }
 
-    async fn connect(&self) -> Result<(mpsc::Sender<Batch>, Streaming<Batch>, u64), Down> {
+    async fn connect(&self) -> Result<(mpsc::Sender<Batch>, Streaming<Batch>, (u64, Features)), Down> {
         let endpoint = endpoint(&self.address).map_err(|_| Down::Unreachable)?;
         let channel = self.network.connect(endpoint).await.map_err(|error| why(&error))?;
         let mut client = client(channel);
@@ -133,8 +133,8 @@ impl Link {
             tracing::debug!(peer = %self.peer, kind = ?self.kind, %status, "peer refused the link");
             if status.code() == EXPELLED { Down::Expelled } else { Down::Unreachable }
         })?;
-        let boot = hello.and_then(hello_boot).ok_or(Down::Unreachable)?;
-        Ok((sender, replies, boot))
+        let hello = hello.and_then(hello_of).ok_or(Down::Unreachable)?;
+        Ok((sender, replies, (hello.boot, Features(hello.features))))
     }
 
     /// Sends and receives until one of the two ends.
@@ -163,12 +163,12 @@ impl Link {
 /// What this node says first to a peer.
 pub(crate) fn hello(local: &Local, to: NodeId) -> Hello {
     let Local { cluster_id, node, boot } = local.clone();
-    Hello { cluster_id, node: node.0, boot, version: VERSION, to: to.0 }
+    Hello { cluster_id, node: node.0, boot, version: VERSION, to: to.0, features: Features::OWN.0 }
 }
 
-fn hello_boot(batch: Batch) -> Option<u64> {
+fn hello_of(batch: Batch) -> Option<Hello> {
     match batch.messages.into_iter().next()?.kind? {
-        Kind::Hello(hello) => Some(hello.boot),
+        Kind::Hello(hello) => Some(hello),
         _ => None,
     }
 }

@@ -36,6 +36,7 @@ use crate::{
     api::{ASK_BYTES_MAX, AskError},
     blocking,
     environment::Listening,
+    features::Features,
     log_codec,
     raft_types::{C, Vote},
     state_machine::SnapshotData,
@@ -89,7 +90,7 @@ pub(crate) trait Node: Send + Sync + 'static {
     fn health(&self, from: NodeId, health: p::Health);
     fn ask(&self, from: NodeId, question: Bytes) -> BoxFuture<Result<Bytes, AskError>>;
     /// A peer's incarnation dialled in.
-    fn seen(&self, peer: NodeId, boot: u64);
+    fn seen(&self, peer: NodeId, boot: u64, features: Features);
     fn found(&self, request: p::FoundRequest) -> p::FoundReply;
     /// Whether this node has too little disk to take in what can wait.
     fn is_short_of_disk(&self) -> bool;
@@ -140,7 +141,7 @@ impl Service {
         if self.node.is_gone(peer) {
             return Err(Status::new(EXPELLED, format!("node {peer} is no member of the cluster any more")));
         }
-        self.node.seen(peer, hello.boot);
+        self.node.seen(peer, hello.boot, Features(hello.features));
         Ok(peer)
     }
 
@@ -468,14 +469,7 @@ pub(super) async fn send_snapshot(
     let address = peers.address(to).ok_or_else(|| format!("node {to} has no address"))?;
     let endpoint = link::endpoint(&address).map_err(|e| e.to_string())?;
     let channel = peers.network().connect(endpoint).await.map_err(|e| e.to_string())?;
-    let local = peers.local();
-    let hello = Hello {
-        cluster_id: local.cluster_id.clone(),
-        node: local.node.0,
-        boot: local.boot,
-        version: VERSION,
-        to: to.0,
-    };
+    let hello = link::hello(peers.local(), to);
     let start = p::SnapshotStart {
         hello: Some(hello),
         group: group.0,
