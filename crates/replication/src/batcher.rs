@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use types::{Blob, Timestamp};
 
-use crate::raft_types::Batch;
+use crate::{group_time::GroupTime, raft_types::Batch};
 
 /// Most proposals that are not applied yet. More add latency, not throughput: the disk's queue is already full.
 pub(crate) const IN_FLIGHT_MAX: u32 = 8;
@@ -34,6 +34,7 @@ pub(crate) struct Submission {
 pub(crate) struct Batcher {
     state: Mutex<State>,
     wake: Notify,
+    time: GroupTime,
 }
 
 #[derive(Debug, Default)]
@@ -58,8 +59,9 @@ impl Batcher {
         }
     }
 
-    /// This node leads from here on.
-    pub(crate) fn lead(&self, term: u64) {
+    /// This node leads from here on, and this is the group's time.
+    pub(crate) fn lead(&self, term: u64, time: Timestamp) {
+        self.time.start(time);
         *self.state.lock() = State { leading: Some(term), ..State::default() };
     }
 
@@ -84,8 +86,13 @@ impl Batcher {
         }
     }
 
-    /// The next entry to propose, when there is one and a proposal is free. `now` is asked once per entry.
-    pub(crate) fn next(&self, now: impl FnOnce() -> Timestamp) -> Option<Batch> {
+    /// The group's time, where the clock says `clock`.
+    pub(crate) fn time(&self, clock: Timestamp) -> Timestamp {
+        self.time.read(clock)
+    }
+
+    /// The next entry to propose, when there is one and a proposal is free. The `clock` is asked once per entry.
+    pub(crate) fn next(&self, clock: impl FnOnce() -> Timestamp) -> Option<Batch> {
         let mut state = self.state.lock();
         if state.leading.is_none() || state.in_flight >= IN_FLIGHT_MAX || state.queue.is_empty() {
             return None;
@@ -102,7 +109,7 @@ impl Batcher {
         }
         state.in_flight += 1;
         drop(state);
-        Some(assemble(&chunks, now()))
+        Some(assemble(&chunks, self.time(clock())))
     }
 
     /// Waits until there may be something to propose. Cancel safe.
@@ -164,14 +171,14 @@ mod tests {
     fn chunks_are_dropped_while_the_node_does_not_lead() {
         let batcher = Batcher::default();
         batcher.push(chunk("a"));
-        batcher.lead(1);
+        batcher.lead(1, Timestamp(0));
         assert!(batcher.next(|| Timestamp(0)).is_none());
     }
 
     #[test]
     fn what_arrives_while_proposals_are_in_flight_becomes_one_entry() {
         let batcher = Batcher::default();
-        batcher.lead(1);
+        batcher.lead(1, Timestamp(0));
         for _ in 0..IN_FLIGHT_MAX {
             batcher.push(chunk("x"));
             assert!(batcher.next(|| Timestamp(1)).is_some());

@@ -120,7 +120,7 @@ impl Ticker {
                 self.deadlines.wake.notified().await;
                 continue;
             };
-            let wait = pace.wait(due, self.group.health.time());
+            let wait = pace.wait(due, self.group.batcher.time(self.group.health.time()));
             if !wait.is_zero() {
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}

@@ -140,7 +140,7 @@ fn near(own: Timestamp, others: &[Timestamp]) -> Timestamp {
     Timestamp(own.0.clamp(middle.saturating_sub(drift), middle.saturating_add(drift)))
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -23,6 +23,7 @@ pub mod fuzzing;
 #[cfg(test)]
 mod golden;
 mod group;
+mod group_time;
 mod health;
 mod inspect;
 mod liveness;

@@ -9,13 +9,14 @@ use std::{
 use parking_lot::Mutex;
 use queue::{At, Command, Outcome};
 use tokio::sync::Notify;
-use types::{Blob, GroupId, NodeId};
+use types::{Blob, GroupId, NodeId, Timestamp};
 
 use crate::{
     api::Sessions,
     batcher::Submission,
     deadlines::{self, Pace},
     effects::{Blobs, Effect, EffectQueue},
+    group_time::GroupTime,
     health::Health,
     liveness::{Liveness, Verdict},
     meta::MetaState,
@@ -33,6 +34,7 @@ const BATCH_MAX: usize = 512;
 pub(crate) struct LocalQueue {
     waiting: Mutex<VecDeque<Submission>>,
     wake: Notify,
+    time: GroupTime,
 }
 
 impl LocalQueue {
@@ -63,7 +65,7 @@ impl LocalGroup {
                 waiting.drain(..count).collect()
             };
             let due = deadlines::due(&self.machine.lock());
-            let wait = due.map(|due| pace.wait(due, self.health.time()));
+            let wait = due.map(|due| pace.wait(due, self.time()));
             if wait.is_some_and(|wait| wait.is_zero()) {
                 pace.ticked();
                 batch.push(system_chunk(vec![Command::Tick]));
@@ -89,6 +91,10 @@ impl LocalGroup {
         }
     }
 
+    fn time(&self) -> Timestamp {
+        self.queue.time.read(self.health.time())
+    }
+
     fn apply(&self, index: u64, batch: Vec<Submission>) {
         let mut chunks = Vec::with_capacity(batch.len());
         let mut blobs = Vec::new();
@@ -108,7 +114,7 @@ impl LocalGroup {
             self.bodies.lock().insert(index, blob);
         }
         let mut outcome = Outcome::default();
-        self.machine.lock().apply_entry(At { index, proposed_at: self.health.time() }, &chunks, &mut outcome);
+        self.machine.lock().apply_entry(At { index, proposed_at: self.time() }, &chunks, &mut outcome);
         self.effects.push(Effect::Outcome(outcome));
     }
 }

@@ -270,7 +270,8 @@ impl Machine for MetaMachine {
     fn lead(&mut self, term: u64) {
         tracing::info!(term, "leading the metadata group");
         metrics::leadership();
-        self.batcher.lead(term);
+        // The metadata keeps no time of its own.
+        self.batcher.lead(term, types::Timestamp::default());
         self.state.leader(self.state.node, term);
         self.state.peers.broadcast(&wire::leader(GroupId::META, term));
     }

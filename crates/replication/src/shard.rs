@@ -84,7 +84,7 @@ impl Machine for ShardMachine {
     fn lead(&mut self, term: u64) {
         tracing::info!(group_id = %self.group, term, "leading");
         metrics::leadership();
-        self.batcher.lead(term);
+        self.batcher.lead(term, self.queues.time());
         let mut outcome = Outcome::default();
         self.queues.reissue(&mut outcome);
         self.effects.push(Effect::Lead(term));

@@ -65,7 +65,7 @@ impl World {
     /// Applies everything that was sent, as one entry.
     fn apply(&mut self) {
         let batcher = Batcher::default();
-        batcher.lead(1);
+        batcher.lead(1, AT);
         self.sent.0.lock().drain(..).for_each(|submission| batcher.push(submission));
         let batch = batcher.next(|| AT).unwrap();
         self.index += 1;
