@@ -14,6 +14,7 @@ use auth::Mechanism;
 use broker::VhostTemplates;
 use management::Amount;
 use metadata::QueueType;
+use replication::Checkpoints;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
@@ -98,6 +99,10 @@ pub(crate) struct StorageSection {
     pub memory_mb: usize,
     /// Publishers are blocked below this much free disk.
     pub disk_free_limit_mb: u64,
+    /// A group's state is written down after so many entries.
+    pub checkpoint_entries: u64,
+    /// So many entries are kept for a follower that is behind.
+    pub lag_entries_max: u64,
 }
 
 /// `[memory]`
@@ -251,7 +256,8 @@ impl Default for ClusterSection {
 
 impl Default for StorageSection {
     fn default() -> Self {
-        StorageSection { memory_mb: 256, disk_free_limit_mb: 50 }
+        let Checkpoints { entries: checkpoint_entries, lag_entries_max, .. } = Checkpoints::default();
+        StorageSection { memory_mb: 256, disk_free_limit_mb: 50, checkpoint_entries, lag_entries_max }
     }
 }
 
@@ -401,6 +407,9 @@ impl Config {
         self.auth.offered()?;
         if self.limits.message_bytes_max > MESSAGE_BYTES_MAX {
             bail!("limits.message_bytes_max is at most {MESSAGE_BYTES_MAX}, larger messages do not fit between nodes");
+        }
+        if self.storage.checkpoint_entries == 0 {
+            bail!("storage.checkpoint_entries is at least 1");
         }
         if !(self.memory.high_watermark > 0.0 && self.memory.high_watermark <= 1.0) {
             bail!("memory.high_watermark is a part of the memory: above 0, at most 1");

@@ -20,7 +20,7 @@ const fn key(name: &'static str, help: &'static str) -> Key {
 }
 
 /// All keys, in the order of the reference.
-pub(crate) const KEYS: [Key; 45] = [
+pub(crate) const KEYS: [Key; 47] = [
     key("node.name", "This node's name in the cluster"),
     key("node.data_dir", "Where the node keeps its data"),
     key("listen.amqp", "Where AMQP clients connect, host:port"),
@@ -49,6 +49,11 @@ pub(crate) const KEYS: [Key; 45] = [
     ),
     key("storage.memory_mb", "Memory for data that is not in table files yet, in MiB"),
     key("storage.disk_free_limit_mb", "Publishers are blocked below this much free disk, in MiB"),
+    key("storage.checkpoint_entries", "A group's state is written down after so many log entries, or 64 MiB of them"),
+    key(
+        "storage.lag_entries_max",
+        "Log entries that are kept for a node that is behind; one that needs more gets the group's state instead",
+    ),
     key("memory.high_watermark", "Publishers are blocked above this part of the memory that the node may use, 0 to 1"),
     key("memory.high_watermark_mb", "The same in MiB, which then counts alone; 0: not set"),
     key("limits.message_bytes_max", "Largest message body, in bytes"),

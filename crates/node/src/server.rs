@@ -227,7 +227,11 @@ fn replication_config(config: &Config) -> replication::Config {
             replace_after: Duration::from_millis(cluster.replace_after_ms),
             heal_after: Duration::from_millis(cluster.heal_after_ms),
         },
-        checkpoints: Checkpoints::default(),
+        checkpoints: Checkpoints {
+            entries: config.storage.checkpoint_entries,
+            lag_entries_max: config.storage.lag_entries_max,
+            ..Checkpoints::default()
+        },
         environment: Environment::default(),
     }
 }

@@ -6,6 +6,7 @@ const APPLIED: &str = "quorate_replication_applied_entries_total";
 const APPLIED_MESSAGES: &str = "quorate_replication_applied_messages_total";
 const DELIVERED: &str = "quorate_replication_delivered_messages_total";
 const ELECTIONS: &str = "quorate_replication_leaderships_total";
+const SNAPSHOTS: &str = "quorate_replication_snapshots_installed_total";
 const LED: &str = "quorate_replication_groups_led";
 const CLOCK_OFF: &str = "quorate_replication_clock_off_ms";
 
@@ -15,6 +16,10 @@ pub fn describe() {
     describe_counter!(APPLIED_MESSAGES, "messages in the entries that this node applied");
     describe_counter!(DELIVERED, "messages that groups led by this node sent to consumers");
     describe_counter!(ELECTIONS, "times that this node became leader of a group");
+    describe_counter!(
+        SNAPSHOTS,
+        "times that a replica of this node got the state of another, since the log it needed was gone"
+    );
     describe_gauge!(LED, "groups that this node leads");
     describe_gauge!(CLOCK_OFF, "milliseconds by which this node's clock is too far from those of the others");
 }
@@ -30,6 +35,10 @@ pub(crate) fn delivered(messages: usize) {
 
 pub(crate) fn leadership() {
     counter!(ELECTIONS).increment(1);
+}
+
+pub(crate) fn snapshot_installed() {
+    counter!(SNAPSHOTS).increment(1);
 }
 
 #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "a gauge is a float")]

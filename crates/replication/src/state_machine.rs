@@ -20,6 +20,7 @@ use crate::{
     log_codec,
     log_store::GroupLog,
     machine::{EntryAt, Machine, leader_of},
+    metrics,
     raft_types::{C, LogId, SnapshotMeta, StoredMembership},
 };
 
@@ -181,6 +182,7 @@ impl<M: Machine> RaftStateMachine<C> for StateMachine<M> {
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
         self.tell_restored();
+        metrics::snapshot_installed();
         tracing::info!(group_id = %self.group, index = meta.last_log_id.map_or(0, |id| id.index), "snapshot installed");
         Ok(())
     }
