@@ -123,6 +123,16 @@ impl Api {
         Ok(Depth { ready: figure("messages_ready")?, unacked: figure("messages_unacknowledged")? })
     }
 
+    /// A counter without labels, since the node started; zero before it first counts.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub fn metric(&self, name: &str) -> Result<u64> {
+        let request = self.agent.get(format!("http://{}/metrics", self.node));
+        let text = request.call()?.body_mut().read_to_string()?;
+        Ok(figure(&text, name).unwrap_or_default())
+    }
+
     /// All replicas that the node has.
     ///
     /// # Errors
@@ -132,6 +142,11 @@ impl Api {
     }
 }
 
+/// A metric without labels.
+fn figure(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+}
+
 fn number_of(name: &str) -> Option<usize> {
     name.strip_prefix("node")?.parse().ok()
 }
@@ -139,6 +154,12 @@ fn number_of(name: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_metric_is_found() {
+        let text = "# TYPE quorate_a_total counter\nquorate_a_total_more 1\nquorate_a_total 7\n";
+        assert_eq!([figure(text, "quorate_a_total"), figure(text, "quorate_b")], [Some(7), None]);
+    }
 
     #[test]
     fn nodes_are_numbered_by_their_names() {

@@ -12,13 +12,18 @@ mod order;
 mod phantom;
 mod redelivered;
 pub mod replicas;
+mod returns;
 mod single;
 
 use std::{collections::BTreeMap, fmt};
 
 use anyhow::Result;
 
-use crate::{history::Event, plan::Plan, workload::RACED};
+use crate::{
+    history::Event,
+    plan::Plan,
+    workload::{RACED, STRAYED},
+};
 
 /// Examples that are shown of one kind of finding.
 const EXAMPLES_MAX: usize = 5;
@@ -100,6 +105,7 @@ pub fn all(plan: &Plan, events: impl Iterator<Item = Result<Event>>) -> Result<V
         Box::new(lost::Lost::new(plan)),
         Box::new(phantom::Phantom::new(RACED)),
         Box::new(confirms::Confirms::default()),
+        Box::new(returns::Returns::new(STRAYED)),
         Box::new(redelivered::Redelivered::default()),
         Box::new(holders::Holders::default()),
         Box::new(acked::Acked::default()),

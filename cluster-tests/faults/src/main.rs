@@ -14,6 +14,12 @@ struct Args {
     /// Binary of the broker
     #[arg(long, required_unless_present = "list")]
     broker: Option<PathBuf>,
+    /// Library of `cluster-tests/shim`, loaded before the broker where clocks are wrong and syncs fail
+    #[arg(long, required_unless_present = "list")]
+    shim: Option<PathBuf>,
+    /// Binary of an earlier version, from which nodes are upgraded
+    #[arg(long)]
+    old_binary: Option<PathBuf>,
     /// Lists the scenarios
     #[arg(long)]
     list: bool,
@@ -56,6 +62,8 @@ fn start(args: Args) -> Result<bool> {
     }
     let tour = Tour {
         binary: args.broker.context("which broker?")?,
+        shim: args.shim.context("which library?")?,
+        old_binary: args.old_binary,
         folder: paths::root()?.join("target/faults"),
         scenario: args.scenario,
         is_quick: args.quick,

@@ -13,6 +13,8 @@ pub struct Plan {
     pub lockers: usize,
     /// Clients that fill, empty, delete and declare queues of their own.
     pub racers: usize,
+    /// Clients whose mandatory messages have no queue, every other one.
+    pub strayers: usize,
 }
 
 /// One queue.
@@ -126,6 +128,6 @@ impl Plan {
         let queue =
             |name: &str, consumer| QueuePlan::new(name).consumer(consumer).consumer(consumer).consumer(consumer);
         let queues = vec![queue("fenced", fenced), queue("requeued", requeuing), queue("dying", dying)];
-        Plan { queues, ..Plan::default() }
+        Plan { queues, strayers: 1, ..Plan::default() }
     }
 }

@@ -1,8 +1,10 @@
 //! The scenarios, one small file each: what they need, what clients do meanwhile, and which faults there are.
 
 mod clients;
+mod clocks;
 mod damage;
 mod disks;
+mod herd;
 mod kills;
 mod letters;
 mod links;
@@ -14,6 +16,8 @@ mod power;
 mod races;
 mod restarts;
 mod single;
+mod slow;
+mod snapshots;
 mod space;
 
 use std::time::Duration;
@@ -35,6 +39,12 @@ pub struct Scenario {
     pub nodes: usize,
     /// Whether links between nodes can be slow.
     pub detours: bool,
+    /// Whether something stands between the nodes and their kernels.
+    pub shimmed: bool,
+    /// More of the nodes' configuration: keys of `[storage]`, as TOML.
+    pub settings: &'static str,
+    /// Whether nodes have an earlier version until they are upgraded.
+    pub upgrades: bool,
     /// Whether it is among those that every change must pass.
     pub is_quick: bool,
     /// What clients do.
@@ -46,7 +56,19 @@ pub struct Scenario {
 impl Scenario {
     /// Three nodes, the usual clients.
     const fn new(id: &'static str, title: &'static str, need: Need, run: fn(&mut Stage) -> Result<()>) -> Self {
-        Scenario { id, title, need, nodes: 3, detours: false, is_quick: false, plan: Plan::standard, run }
+        Scenario {
+            id,
+            title,
+            need,
+            nodes: 3,
+            detours: false,
+            shimmed: false,
+            settings: "",
+            upgrades: false,
+            is_quick: false,
+            plan: Plan::standard,
+            run,
+        }
     }
 
     const fn quick(mut self) -> Self {
@@ -99,14 +121,20 @@ pub const ALL: &[Scenario] = &[
     power::PART_KILL,
     power::PAUSE_KILL,
     disks::EIO,
+    disks::EIO_ONCE,
     disks::STALL,
+    slow::SLOW,
     disks::ALARM,
     disks::FULL,
+    clocks::CLOCKS,
     members::MEMBERS,
+    snapshots::SNAPSHOTS,
     damage::FLIPPED,
     damage::TORN,
     damage::WIPED,
     restarts::ROLLING,
+    restarts::UPGRADE,
+    herd::HERD,
     clients::CLIENTS,
     letters::KILLS,
     letters::PARTITIONS,

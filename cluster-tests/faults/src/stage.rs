@@ -45,6 +45,10 @@ const POLL: Duration = Duration::from_millis(50);
 pub struct Setting {
     /// The broker.
     pub binary: PathBuf,
+    /// What can stand between nodes and their kernels.
+    pub shim: PathBuf,
+    /// An earlier version of the broker.
+    pub old_binary: Option<PathBuf>,
     /// Histories and reports go below.
     pub folder: PathBuf,
     /// Disks of nodes go below.
@@ -241,7 +245,14 @@ pub fn run(scenario: &'static Scenario, setting: &Setting) -> Result<Outcome> {
         fs::remove_dir_all(&history)?;
     }
     fs::create_dir_all(&history).with_context(|| format!("cannot make {}", history.display()))?;
-    let shape = Shape { nodes: scenario.nodes, need: scenario.need, detours: scenario.detours };
+    let shape = Shape {
+        nodes: scenario.nodes,
+        need: scenario.need,
+        detours: scenario.detours,
+        shim: scenario.shimmed.then(|| setting.shim.clone()),
+        settings: scenario.settings,
+        old_binary: setting.old_binary.clone().filter(|_| scenario.upgrades),
+    };
     let world = World::build(&setting.world, &setting.binary, shape, setting.seed)?;
     let clock = Clock::new();
     let plan = Arc::new((scenario.plan)());

@@ -27,6 +27,10 @@ const IN_MEMORY_ROOM: u64 = 4 * 1024 * 1024 * 1024;
 pub struct Tour {
     /// The broker.
     pub binary: PathBuf,
+    /// What can stand between nodes and their kernels.
+    pub shim: PathBuf,
+    /// An earlier version of the broker; upgrades are skipped without one.
+    pub old_binary: Option<PathBuf>,
     /// Histories and reports go here, and what was here before is removed.
     pub folder: PathBuf,
     /// Only scenarios whose id is this, or begins with this and a dash; none: all.
@@ -70,7 +74,8 @@ pub fn run(tour: &Tour) -> Result<bool> {
     println!("disks are in {}; seed {}", place.display(), tour.seed);
     let (mut outcomes, mut skipped) = (Vec::new(), Vec::new());
     for scenario in chosen {
-        if let Some(why) = host.lacks(scenario.need) {
+        let no_upgrade = (scenario.upgrades && tour.old_binary.is_none()).then_some("no --old-binary is given");
+        if let Some(why) = host.lacks(scenario.need).or(no_upgrade) {
             println!("\n{} {}: skipped, {why}", scenario.id, scenario.title);
             skipped.push((scenario.id, why.to_owned()));
             continue;
@@ -78,6 +83,8 @@ pub fn run(tour: &Tour) -> Result<bool> {
         println!("\n{} {}", scenario.id, scenario.title);
         let setting = Setting {
             binary: tour.binary.clone(),
+            shim: tour.shim.clone(),
+            old_binary: tour.old_binary.clone(),
             folder: tour.folder.clone(),
             world: place.clone(),
             seed: tour.seed,

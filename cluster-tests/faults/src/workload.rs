@@ -5,6 +5,7 @@ mod declarer;
 mod locker;
 mod publisher;
 mod racer;
+mod strayer;
 
 use std::{
     net::SocketAddr,
@@ -25,7 +26,7 @@ use crate::{
     plan::{ConsumerPlan, Plan, QueuePlan},
 };
 
-pub use self::{declarer::DECLARED, locker::LOCK, racer::RACED};
+pub use self::{declarer::DECLARED, locker::LOCK, racer::RACED, strayer::STRAYED};
 
 /// Pause of a client that no node lets in.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
@@ -107,6 +108,10 @@ impl Load {
         }
         for number in 0..plan.racers {
             load.spawn(number, move |seat| racer::run(seat, number))?;
+        }
+        for number in 0..plan.strayers {
+            let queue = plan.queues.first().context("the plan has no queue")?.name.clone();
+            load.spawn(number + 1, move |seat| strayer::run(seat, &queue))?;
         }
         Ok(load)
     }

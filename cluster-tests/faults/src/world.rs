@@ -6,6 +6,7 @@ pub mod disk;
 pub mod net;
 mod node;
 pub mod proxy;
+pub mod shim;
 
 use std::{
     fs,
@@ -24,6 +25,7 @@ use self::{
     net::{End, Fate, Faults},
     node::Node,
     proxy::Delay,
+    shim::Shim,
 };
 use crate::{
     api::Api,
@@ -42,7 +44,7 @@ const POLL: Duration = Duration::from_millis(20);
 const DISK_MIB: u64 = 1024;
 
 /// How the nodes are to be.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Shape {
     /// How many.
     pub nodes: usize,
@@ -50,6 +52,21 @@ pub struct Shape {
     pub need: Need,
     /// Whether what nodes say to each other takes detours that can be slow.
     pub detours: bool,
+    /// What stands between the nodes and their kernels, if anything.
+    pub shim: Option<PathBuf>,
+    /// More of the nodes' configuration, as TOML.
+    pub settings: &'static str,
+    /// The version that nodes have until they are upgraded; none: they have the one that is tried.
+    pub old_binary: Option<PathBuf>,
+}
+
+/// Which of two versions of the broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// An earlier one.
+    Old,
+    /// The one that is tried.
+    New,
 }
 
 /// The nodes.
@@ -57,6 +74,7 @@ pub struct Shape {
 pub struct World {
     shape: Shape,
     nodes: Vec<Node>,
+    binary: PathBuf,
     links: Faults,
     detours: Vec<Vec<(usize, u16)>>,
     delay: Delay,
@@ -83,8 +101,9 @@ impl World {
             fs::remove_dir_all(folder).with_context(|| format!("cannot empty {}", folder.display()))?;
         }
         let has_network = shape.need >= Need::Network;
+        let first = shape.old_binary.as_deref().unwrap_or(binary);
         let mut nodes =
-            (1..=shape.nodes).map(|number| Node::new(folder, binary, number, has_network)).collect::<Vec<_>>();
+            (1..=shape.nodes).map(|number| Node::new(folder, first, number, has_network)).collect::<Vec<_>>();
         if has_network {
             net::create(shape.nodes)?;
         }
@@ -94,12 +113,14 @@ impl World {
             if shape.need >= Need::Disks {
                 node.disk = Some(Disk::create(&node.folder, DISK_MIB)?);
             }
-            node.write_config(&peers)?;
+            node.write_config(&peers, shape.settings)?;
+            node.shim = shape.shim.as_deref().map(|library| Shim::create(library, &node.folder)).transpose()?;
         }
         let detours = vec![Vec::new(); shape.nodes];
         let (links, delay, freezes) = (Faults::new(), Delay::default(), Vec::new());
-        let mut world = World { shape, nodes, links, detours, delay, freezes };
-        if shape.detours {
+        let takes_detours = shape.detours;
+        let mut world = World { shape, nodes, binary: binary.to_owned(), links, detours, delay, freezes };
+        if takes_detours {
             world.make_detours(seed)?;
         }
         let all = world.all();
@@ -157,6 +178,14 @@ impl World {
         self.node(number).disk.as_ref().context("the node has no disk of its own")
     }
 
+    /// What stands between the node and its kernel.
+    ///
+    /// # Errors
+    /// When the scenario does not ask for that.
+    pub fn shim(&self, number: usize) -> Result<&Shim> {
+        self.node(number).shim.as_ref().context("nothing stands between the node and its kernel")
+    }
+
     /// Whether the node's process is there.
     pub fn is_running(&self, number: usize) -> bool {
         self.node(number).pid().is_some()
@@ -195,6 +224,19 @@ impl World {
     pub fn restart(&mut self, numbers: &[usize]) -> Result<()> {
         self.start(numbers)?;
         self.wait_ready(numbers, READY_TIME_MAX)
+    }
+
+    /// From its next start on, a node has that version.
+    ///
+    /// # Errors
+    /// When there is only one.
+    pub fn set_version(&mut self, number: usize, version: Version) -> Result<()> {
+        let binary = match version {
+            Version::New => &self.binary,
+            Version::Old => self.shape.old_binary.as_ref().context("there is no earlier version")?,
+        };
+        self.nodes[number - 1].binary.clone_from(binary);
+        Ok(())
     }
 
     /// Kills nodes, all at once.

@@ -4,7 +4,7 @@ use std::{path::Path, process::Command, time::Instant};
 
 use anyhow::{Context, Result};
 
-use crate::{cargo, paths, rocksdb, shell, sim, tidy};
+use crate::{cargo, faults, fuzz, paths, rocksdb, shell, sim, tidy};
 
 /// Runs all steps.
 ///
@@ -19,6 +19,8 @@ pub fn run() -> Result<()> {
     step("lints", || lints(&root))?;
     step("unit and property tests", || cargo::run(&root, &["test", "--release", "--workspace"]))?;
     step("simulation", || sim::lints(&root).and_then(|()| sim::bounded(&root)))?;
+    step("faults", || faults::lints(&root).and_then(|()| faults::bounded()))?;
+    step("fuzzing", || fuzz::lints(&root).and_then(|()| fuzz::bounded(&root)))?;
     step("stock clients, bad input and power loss against three nodes", || conformance(&root))?;
     println!("\nall steps passed in {:.0} s", begin.elapsed().as_secs_f64());
     Ok(())

@@ -2,12 +2,22 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::{Scenario, bounds};
 use crate::{host::Need, stage::Stage};
 
 pub(super) const EIO: Scenario = Scenario::new("S11", "a leader's disk fails for good", Need::Disks, failing);
+pub(super) const EIO_ONCE: Scenario = Scenario {
+    shimmed: true,
+    ..Scenario::new(
+        "S11-once",
+        "a sync of a leader fails once, and the disk is well again",
+        Need::Processes,
+        failing_once,
+    )
+    .quick()
+};
 pub(super) const STALL: Scenario = Scenario::new("S12", "a leader's disk stalls", Need::Disks, stalling).quick();
 pub(super) const ALARM: Scenario =
     Scenario::new("S14-alarm", "a disk that is almost full blocks publishers", Need::Disks, almost_full).quick();
@@ -28,6 +38,19 @@ fn failing(stage: &mut Stage) -> Result<()> {
             stage.world.fail_writes(leader)?;
             stage.world.wait_ended(leader, NOTICE_MAX)?;
             stage.world.power_off(&[leader])?;
+            stage.world.restart(&[leader])
+        })?;
+    }
+    Ok(())
+}
+
+/// Once is enough: what the failed sync was for is lost to the next, though that succeeds.
+fn failing_once(stage: &mut Stage) -> Result<()> {
+    while stage.goes_on() {
+        let leader = stage.leader()?;
+        stage.fault(format!("a sync of node{leader} fails"), bounds::KILL, |stage| {
+            stage.world.shim(leader)?.fail_syncs(1)?;
+            stage.world.wait_ended(leader, NOTICE_MAX).context("I15: it goes on after a sync that failed")?;
             stage.world.restart(&[leader])
         })?;
     }

@@ -9,9 +9,19 @@ use crate::{
     host::Need,
     plan::{ConsumerPlan, Plan, PublisherPlan, QueuePlan},
     stage::Stage,
+    world::Version,
 };
 
 pub(super) const ROLLING: Scenario = Scenario::new("S21", "a rolling restart", Need::Processes, rolling).quick();
+pub(super) const UPGRADE: Scenario = Scenario {
+    upgrades: true,
+    ..Scenario::new(
+        "S21-upgrade",
+        "a rolling upgrade, a downgrade of one node, and an upgrade again",
+        Need::Processes,
+        upgrade,
+    )
+};
 pub(super) const COLD: Scenario = Scenario {
     plan: backlog,
     ..Scenario::new("S28", "all nodes are stopped and started with a backlog", Need::Processes, cold)
@@ -25,6 +35,24 @@ fn rolling(stage: &mut Stage) -> Result<()> {
         })?;
     }
     Ok(())
+}
+
+/// One node after the other gets the new version, as an operator does it; then one goes back, and comes again.
+fn upgrade(stage: &mut Stage) -> Result<()> {
+    let all = stage.world.all();
+    for node in &all {
+        change(stage, *node, Version::New)?;
+    }
+    change(stage, all[0], Version::Old)?;
+    change(stage, all[0], Version::New)
+}
+
+fn change(stage: &mut Stage, node: usize, version: Version) -> Result<()> {
+    stage.fault(format!("node{node} gets the {version:?} version").to_lowercase(), bounds::HAND_OVER, |stage| {
+        stage.world.stop(node)?;
+        stage.world.set_version(node, version)?;
+        stage.world.restart(&[node])
+    })
 }
 
 /// As fast as it goes, and nobody consumes until the nodes are back.

@@ -12,7 +12,11 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use xtask::{process, shell};
 
-use super::{disk::Disk, net};
+use super::{
+    disk::Disk,
+    net,
+    shim::{self, Shim},
+};
 
 /// Ports of nodes that share this machine's own network: these plus the node's number.
 const LOOPBACK: [u16; 3] = [10_671, 20_671, 30_671];
@@ -23,12 +27,13 @@ const LOG_TAIL_LINES: usize = 20;
 pub(super) struct Node {
     number: usize,
     pub folder: PathBuf,
-    binary: PathBuf,
+    pub binary: PathBuf,
     has_network: bool,
     pub amqp: SocketAddr,
     pub http: String,
     pub peer: String,
     pub disk: Option<Disk>,
+    pub shim: Option<Shim>,
     /// Looked at by those who only ask, too, which reaps it.
     process: Mutex<Option<Child>>,
 }
@@ -50,6 +55,7 @@ impl Node {
             http,
             peer,
             disk: None,
+            shim: None,
             process: Mutex::new(None),
         }
     }
@@ -71,11 +77,11 @@ impl Node {
     }
 
     /// Small memory, so that files come into being; the rest is as it is for everybody.
-    pub(super) fn write_config(&self, peers: &[(String, String)]) -> Result<()> {
+    pub(super) fn write_config(&self, peers: &[(String, String)], more: &str) -> Result<()> {
         let peers = peers.iter().map(|(name, peer)| format!("  {{ name = {name:?}, peer = {peer:?} }},\n"));
         let text = format!(
             "[node]\nname = {:?}\ndata_dir = {:?}\n[listen]\namqp = \"{}\"\nhttp = {:?}\npeer = {:?}\n[cluster]\n\
-             name = \"faults\"\nnodes = [\n{}]\n[storage]\nmemory_mb = 32\n[defaults]\nloopback_users = []\n",
+             name = \"faults\"\nnodes = [\n{}]\n[defaults]\nloopback_users = []\n[storage]\nmemory_mb = 32\n{more}",
             self.name(),
             self.data_dir().to_string_lossy(),
             self.amqp,
@@ -94,6 +100,9 @@ impl Node {
         let (program, args) = line.split_first().context("a program")?;
         let mut command = Command::new(program);
         command.args(args).args(["server", "--config"]).arg(self.config_file());
+        if let Some(shim) = &self.shim {
+            command.env("LD_PRELOAD", &shim.library).env(shim::VARIABLE, &shim.orders);
+        }
         // A group of its own: Ctrl-C is for this program, which ends the nodes.
         command.stdin(Stdio::null()).stderr(log.try_clone()?).stdout(log).process_group(0);
         let child = command.spawn().with_context(|| format!("cannot start node{}", self.number))?;
