@@ -22,6 +22,7 @@ mod exchange;
 pub(crate) mod expiration;
 mod get;
 mod login;
+mod look_again;
 mod method;
 mod operation;
 mod operations;

@@ -16,6 +16,7 @@ use super::{
     confirm::SharedConfirms,
     consumer::Consumers,
     get::Gets,
+    look_again,
     operation::Step,
     operations::Operations,
     outbox::{ChunkDraft, Outbox},
@@ -73,6 +74,8 @@ pub(crate) struct Channel {
     pub(crate) last_route: Option<Arc<Route>>,
     /// The groups in which the session has consumers or holds messages.
     pub(crate) holding: Vec<GroupId>,
+    /// Whether what is not there is known not to be: it was looked for [again](super::look_again).
+    pub(crate) has_looked_again: bool,
     /// Whether the next flush looks at it.
     is_busy: bool,
     backlog: VecDeque<Event>,
@@ -105,6 +108,7 @@ impl Channel {
             routes: RouteCache::default(),
             last_route: None,
             holding: Vec::new(),
+            has_looked_again: false,
             is_busy: false,
             backlog: VecDeque::new(),
             backlog_bytes: 0,
@@ -263,7 +267,15 @@ impl Channel {
 
     fn act(&mut self, cx: &mut Context<'_>, event: Event) {
         let (caller, result) = match event {
-            Event::Publish { publish, .. } => (Caller::PUBLISH, self.publish(cx, &publish)),
+            Event::Publish { publish, .. } => {
+                let result = self.publish(cx, &publish);
+                if result.as_ref().is_err_and(look_again::is_worth_it) {
+                    let caller = Caller { operation: self.operations.next_id(), ..Caller::PUBLISH };
+                    self.look_again(cx, caller, publish.into());
+                    return;
+                }
+                (Caller::PUBLISH, result)
+            }
             Event::Settle { verb, deliveries, transactional: true, .. } => {
                 self.keep_settlement(verb, &deliveries);
                 return;
@@ -274,7 +286,15 @@ impl Channel {
             }
             Event::Method { method, .. } => {
                 let caller = self.caller(&method);
-                (caller, self.method(cx, caller, method))
+                let again = look_again::may_miss(&method).then(|| method.clone());
+                let result = self.method(cx, caller, method);
+                if let Some(method) = again
+                    && result.as_ref().is_err_and(look_again::is_worth_it)
+                {
+                    self.look_again(cx, caller, method.into());
+                    return;
+                }
+                (caller, result)
             }
             Event::Login { .. }
             | Event::LoginResponse { .. }

@@ -29,7 +29,7 @@ impl Channel {
         };
         let place = match looked_up {
             Ok(place) => place,
-            Err(MetadataRefusal::NotFound(_)) => {
+            Err(MetadataRefusal::NotFound(_)) if self.has_looked_again => {
                 self.answer(cx, delete.no_wait, methods::DeleteOk { message_count: 0 });
                 return Ok(());
             }

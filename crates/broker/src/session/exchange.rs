@@ -45,6 +45,9 @@ impl Channel {
         cx.shared.check(Access::Configure, Kind::Exchange, &name)?;
         let vhost = cx.shared.vhost.clone();
         let is_there = cx.shared.broker.metadata().read().exchange(vhost.as_bytes(), name.as_bytes()).is_some();
+        if !is_there && !self.has_looked_again {
+            return Err(refused(&Refusal::NotFound(Resource::exchange(&vhost, &name))));
+        }
         if !is_there {
             self.answer(cx, delete.no_wait, methods::DeleteOk);
             return Ok(());

@@ -7,8 +7,9 @@
 //! basic.consume:  Attach         basic.cancel:  Detach [-> Unlist]
 //! basic.get:      Get            queue.purge:   Purge
 //! tx.commit:      Commit
+//! whatever names what is not there:  LookAgain -> ...
 //! ```
-//! `Change`, `Declare`, `Replace` and `Unlist` wait for metadata, `Commit` for all groups that it concerns, the others for
+//! `LookAgain`, `Change`, `Declare`, `Replace` and `Unlist` wait for metadata, `Commit` for all groups that it concerns, the others for
 //! the answer of a queue's group.
 
 use amqp_codec::methods::{Method, basic, queue as queue_methods};
@@ -19,6 +20,7 @@ use types::{GroupId, QueueId, ShortStr};
 
 use super::{
     channel::{Caller, Channel},
+    look_again::Missing,
     shared::Context,
 };
 use crate::{
@@ -73,6 +75,8 @@ pub(crate) enum Step {
         /// Whether it is settled at once.
         no_ack: bool,
     },
+    /// What this node does not know of is looked for again.
+    LookAgain(Box<Missing>),
     /// A transaction is done.
     Commit,
     /// It is done; the client gets this answer when it is its turn.
@@ -151,6 +155,7 @@ impl Step {
             | Step::Inspect(Declaring { name, .. }, _)
             | Step::Replace(Declaring { name, .. }) => ("declaring", name),
             Step::Detach(_) => return "failed cancelling a consumer".to_owned(),
+            Step::LookAgain(_) => return "failed looking for what is not there".to_owned(),
             Step::Commit => return "failed committing a transaction".to_owned(),
             Step::Change { .. } | Step::Unlist { .. } | Step::Done(_) => return "failed changing metadata".to_owned(),
         };
@@ -165,6 +170,7 @@ impl Step {
             | Step::Declare(_)
             | Step::Create(..)
             | Step::Replace(_)
+            | Step::LookAgain(_)
             | Step::Commit
             | Step::Done(_)
             | Step::Unlist { .. } => {
@@ -282,6 +288,7 @@ impl Channel {
             }
             Step::Declare(declaring) => self.declared(cx, caller, declaring, reply),
             Step::Replace(declaring) => self.declare_again(cx, caller, declaring),
+            Step::LookAgain(missing) => self.try_again(cx, caller, *missing),
             Step::Create(..)
             | Step::Inspect(..)
             | Step::Delete(_)
@@ -336,6 +343,7 @@ impl Channel {
             Step::Change { .. }
             | Step::Declare(_)
             | Step::Replace(_)
+            | Step::LookAgain(_)
             | Step::Commit
             | Step::Done(_)
             | Step::Unlist { .. } => Err(unexpected()),

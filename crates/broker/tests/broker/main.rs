@@ -20,6 +20,7 @@ mod history;
 mod lifetimes;
 mod limits;
 mod listing;
+mod look_again;
 mod order;
 mod publish;
 mod qos;

@@ -1,0 +1,104 @@
+//! A node that may not have heard of everything looks again before it says that something is not there.
+
+use amqp_codec::{
+    ReplyCode,
+    methods::{Method, basic, exchange, queue},
+};
+use types::{FieldTable, ShortStr};
+
+use crate::{
+    client::{Client, short},
+    fake::Fake,
+};
+
+fn declare(name: &str) -> queue::Declare {
+    queue::Declare { queue: short(name), durable: true, ..queue::Declare::default() }
+}
+
+/// What `declarer` declares is on its way, and `other` has asked for it, both held back.
+async fn both_held(fake: &Fake, declarer: &mut Client, other: &mut Client) {
+    declarer.heard_so_far().await;
+    other.heard_so_far().await;
+    assert_eq!(fake.held_proposals().len(), 2);
+}
+
+#[tokio::test]
+async fn a_queue_that_this_node_had_not_heard_of_is_found() {
+    let ask: [fn(&mut Client); 4] = [
+        |client| client.send(1, queue::Declare { passive: true, ..declare("q") }),
+        |client| client.send(1, basic::Get { queue: short("q"), no_ack: true }),
+        |client| client.send(1, queue::Purge { queue: short("q"), no_wait: false }),
+        |client| {
+            let (queue, exchange, routing_key) = (short("q"), short("amq.direct"), short("k"));
+            client.send(
+                1,
+                queue::Bind { queue, exchange, routing_key, no_wait: false, arguments: FieldTable::default() },
+            );
+        },
+    ];
+    for ask in ask {
+        let (fake, broker) = Fake::start();
+        let (mut declarer, mut other) = (Client::connect(&broker).await, Client::connect(&broker).await);
+        fake.hold_metadata();
+        declarer.send(1, declare("q"));
+        declarer.heard_so_far().await;
+        ask(&mut other);
+        both_held(&fake, &mut declarer, &mut other).await;
+        fake.release_metadata();
+        declarer.expect::<queue::DeclareOk>().await;
+        let heard = other.hear().await.method;
+        assert!(!matches!(heard, Method::ChannelClose(_)), "{heard:?}");
+    }
+}
+
+#[tokio::test]
+async fn deleting_a_queue_that_this_node_had_not_heard_of_deletes_it() {
+    let (fake, broker) = Fake::start();
+    let (mut declarer, mut other) = (Client::connect(&broker).await, Client::connect(&broker).await);
+    fake.hold_metadata();
+    declarer.send(1, declare("q"));
+    declarer.heard_so_far().await;
+    other.send(1, queue::Delete { queue: short("q"), ..queue::Delete::default() });
+    both_held(&fake, &mut declarer, &mut other).await;
+    fake.release_metadata();
+    other.expect::<queue::DeleteOk>().await;
+    let vhost = ShortStr::from_static("/");
+    assert!(replication::Metadata::read(&*fake).queue(vhost.as_bytes(), b"q").is_none());
+}
+
+#[tokio::test]
+async fn a_message_to_an_exchange_that_this_node_had_not_heard_of_is_taken_once() {
+    let (fake, broker) = Fake::start();
+    let (mut declarer, mut other) = (Client::connect(&broker).await, Client::connect(&broker).await);
+    other.select_confirms().await;
+    fake.hold_metadata();
+    let type_ = short("fanout");
+    declarer.send(1, exchange::Declare { exchange: short("x"), type_, durable: true, ..exchange::Declare::default() });
+    declarer.heard_so_far().await;
+    other.publish("x", "k", "first");
+    other.publish("", "k", "second");
+    both_held(&fake, &mut declarer, &mut other).await;
+    fake.release_metadata();
+    let ack = other.expect::<basic::Ack>().await;
+    assert_eq!((ack.delivery_tag, ack.multiple), (2, true));
+}
+
+#[tokio::test]
+async fn what_is_not_there_for_a_majority_either_is_refused() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    let before = fake.proposed();
+    client.send(1, queue::Declare { passive: true, ..declare("q") });
+    client.expect_channel_error(ReplyCode::NotFound, "no queue 'q' in vhost '/'").await;
+    assert_eq!(fake.proposed() - before, 1, "it was asked for");
+}
+
+#[tokio::test]
+async fn without_a_majority_nothing_is_said_not_to_be_there() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    fake.set_metadata_down(true);
+    client.send(1, queue::Declare { passive: true, ..declare("q") });
+    let text = "metadata could not be changed: no majority of the cluster answered in time";
+    client.expect_connection_error(ReplyCode::InternalError, text).await;
+}
