@@ -85,3 +85,14 @@ def user_channels(t):
     t.until(lambda: text in (why_no_channel() or ""), "a refusal on node 3")
     second.close()
     t.until(lambda: why_no_channel() is None, "a channel on node 3")
+
+
+@once("a vhost that is protected from deletion stays until it is not", http=True)
+def protected_vhost(t):
+    name = vhost(t)
+    put(t, f"vhosts/{name}", {"protected_from_deletion": True})
+    status, answer = call(t, "DELETE", f"vhosts/{name}")
+    expect(status, 412, "status")
+    check(b"protected from deletion" in answer, f"it says {answer[:200]}")
+    put(t, f"vhosts/{name}", {"protected_from_deletion": False})
+    expect(call(t, "DELETE", f"vhosts/{name}")[0], 204, "status")

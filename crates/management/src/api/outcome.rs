@@ -26,6 +26,11 @@ impl Failure {
         Failure { status: StatusCode::BAD_REQUEST, error: "bad_request", reason: reason.into() }
     }
 
+    /// What it asks for cannot be as things stand.
+    pub(crate) fn precondition_failed(reason: impl Into<String>) -> Self {
+        Failure { status: StatusCode::PRECONDITION_FAILED, error: "precondition_failed", reason: reason.into() }
+    }
+
     pub(crate) fn not_found() -> Self {
         Failure { status: StatusCode::NOT_FOUND, error: "Object Not Found", reason: "Not Found".to_owned() }
     }

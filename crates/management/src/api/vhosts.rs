@@ -4,6 +4,7 @@ use axum::{
     Json,
     extract::{Path, State},
 };
+use broker::AdminError;
 use metadata::{Command, Machine, PutVhost, QueueType, Vhost, VhostDefaults};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -14,6 +15,9 @@ use super::{
     outcome::{Failure, Outcome, found, found_or_not, gone, put as answer_put, short},
 };
 use crate::{definitions, routes::App};
+
+/// AMQP's reply code.
+const PRECONDITION_FAILED: u16 = 406;
 
 /// What may be said of a vhost.
 #[derive(Debug, Default, Deserialize)]
@@ -66,7 +70,12 @@ pub(crate) async fn put(
 pub(crate) async fn delete(State(app): State<App>, caller: Caller, Path(vhost): Path<String>) -> Outcome {
     caller.administrates()?;
     let vhost = short("the vhost's name", &vhost)?;
-    gone(&app.broker.change(Command::DeleteVhost { vhost }).await?)
+    let deleted = app.broker.change(Command::DeleteVhost { vhost }).await;
+    // Nothing is wrong with the request; the vhost is protected.
+    gone(&deleted.map_err(|error| match error {
+        AdminError::Refused { code, text } if code == PRECONDITION_FAILED => Failure::precondition_failed(text),
+        error => error.into(),
+    })?)
 }
 
 /// Tags: a list, or one text with commas.
