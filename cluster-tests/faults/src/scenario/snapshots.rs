@@ -49,7 +49,7 @@ fn snapshots(stage: &mut Stage) -> Result<()> {
         let leader = stage.leader_of("worked")?;
         let late = stage.world.others(&[leader])[0];
         let name = ["", ", and is cut off meanwhile", ", and the leader is killed meanwhile"][disturbance % 3];
-        stage.fault(format!("node{late} needs a snapshot{name}"), bounds::KILL, |stage| {
+        stage.fault(format!("node{late} needs a snapshot{name}"), bounds::SILENCE, |stage| {
             let others = stage.world.others(&[late]);
             stage.world.partition(&[late], &others)?;
             let needed = applied(stage, late)?;
