@@ -122,12 +122,15 @@ impl Machine {
     /// The answer that the command would get if it would change nothing and not be refused, so that clients that declare what
     /// is there already cost no log entry.
     ///
-    /// Only declares and binds are looked at; `None` means: propose it (also when it would be refused now).
+    /// Only declares, binds and deletions of queues are looked at; `None` means: propose it (also when it would be refused now).
     pub fn answer_if_unchanged(&self, command: &Command) -> Option<Reply> {
         match command {
             Command::DeclareExchange(c) => commands::declare_exchange::known(self, c),
             Command::DeclareQueue(c) => commands::declare_queue::known(self, c),
             Command::Bind(c) => commands::bind::known(self, c),
+            Command::DeleteQueue { queue } if self.queue_by_id(*queue).is_none() => {
+                Some(Reply::Deleted { existed: false, queues: Vec::new() })
+            }
             Command::Bootstrap(_)
             | Command::PutVhost(_)
             | Command::DeleteVhost { .. }

@@ -95,9 +95,13 @@ impl Liveness {
         news
     }
 
-    /// Whether a node is known to understand less than that. One that was never heard of is not: it may be gone for good.
-    pub(crate) fn is_older(&self, node: NodeId, than: Features) -> bool {
-        self.peers.lock().get(&node).and_then(|peer| peer.features).is_some_and(|features| features < than)
+    /// Whether a node is known to understand less than that. One that was never heard of is not, nor is one that has been silent for
+    /// longer than `patience`: it may be gone for good, and must not stand in the way of being forgotten.
+    pub(crate) fn is_older(&self, node: NodeId, than: Features, patience: Duration) -> bool {
+        let peers = self.peers.lock();
+        let Some(peer) = peers.get(&node) else { return false };
+        let is_there = peer.up || peer.heard_at.elapsed() < patience;
+        is_there && peer.features.is_some_and(|features| features < than)
     }
 
     pub(crate) fn is_up(&self, node: NodeId) -> bool {

@@ -94,12 +94,13 @@ fn a_peer_is_silent_since_it_was_heard_from_last_and_one_that_was_never_heard_si
 fn a_peer_of_an_older_version_is_older_until_it_is_upgraded() {
     let liveness = Liveness::default();
     let (old, new) = (Features(0), Features(1));
-    assert!(!liveness.is_older(PEER, new), "nobody has heard of it");
+    assert!(!liveness.is_older(PEER, new, LONG), "nobody has heard of it");
     liveness.up(PEER, 7, old);
-    assert!(liveness.is_older(PEER, new) && !liveness.is_older(PEER, old));
+    assert!(liveness.is_older(PEER, new, LONG) && !liveness.is_older(PEER, old, LONG));
     liveness.down(PEER, Down::Refused);
-    assert!(liveness.is_older(PEER, new), "it may come back as it was");
+    assert!(liveness.is_older(PEER, new, LONG), "it may come back as it was");
+    assert!(!liveness.is_older(PEER, new, Duration::ZERO), "it has been silent for too long");
     liveness.seen(PEER, 8, new);
     liveness.seen(PEER, 7, old);
-    assert!(!liveness.is_older(PEER, new), "an earlier incarnation says nothing any more");
+    assert!(!liveness.is_older(PEER, new, LONG), "an earlier incarnation says nothing any more");
 }

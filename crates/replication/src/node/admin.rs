@@ -286,8 +286,8 @@ impl Inner {
 
     async fn change(&self, command: ClusterCommand) -> Result<Reply, ClusterError> {
         let cluster = self.members.cluster();
-        let mut members = cluster.members.values();
-        if let Some(old) = members.find(|member| self.liveness.is_older(member.node, Features::MEMBERS)) {
+        let (mut members, patience) = (cluster.members.values(), self.config.timers.replace_after);
+        if let Some(old) = members.find(|member| self.liveness.is_older(member.node, Features::MEMBERS, patience)) {
             let (node, name) = (old.node, &old.name);
             return Err(ClusterError::Refused(format!(
                 "node {node} ({name}) runs an older version that knows no changes of the cluster: upgrade it first"
