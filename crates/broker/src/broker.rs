@@ -20,6 +20,7 @@ use crate::{
     access::AccessTable,
     alarms,
     announce::Announcer,
+    barrier::Barrier,
     config::Config,
     dead_letter::{Inbox, Input},
     ended::{self, EndedQueues},
@@ -49,6 +50,7 @@ pub struct Broker {
     events: Events,
     /// Declarations that may be ahead of their turns.
     ahead: Arc<Semaphore>,
+    barrier: Barrier,
     this: Weak<Broker>,
     replication: OnceLock<Replication>,
 }
@@ -82,6 +84,7 @@ impl Broker {
             firehose: Firehose::default(),
             events: Events::default(),
             ahead: Arc::new(Semaphore::new(AHEAD_MAX)),
+            barrier: Barrier::default(),
             this: Weak::clone(this),
             replication: OnceLock::new(),
         })
@@ -173,6 +176,11 @@ impl Broker {
 
     pub(crate) fn events(&self) -> &Events {
         &self.events
+    }
+
+    /// What makes sure that this node knows of everything.
+    pub(crate) fn barrier(&self) -> &Barrier {
+        &self.barrier
     }
 
     /// One more declaration may be ahead of its turn until this is dropped; `None`: there are enough.

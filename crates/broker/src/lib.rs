@@ -10,6 +10,7 @@ mod access;
 mod admin;
 mod alarms;
 mod announce;
+mod barrier;
 mod batch;
 mod broker;
 mod cleanup;

@@ -69,6 +69,11 @@ pub(crate) enum Mail {
         /// The channel's operation.
         operation: u64,
     },
+    /// Others have had a turn: the channel goes on with what has waited.
+    Resume {
+        /// The channel.
+        to: Address,
+    },
     /// The node's alarm was raised or cleared.
     AlarmChanged,
     /// What was exclusive to the connection is gone.

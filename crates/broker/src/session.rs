@@ -216,6 +216,7 @@ impl ConnectionSession {
             Mail::Spread { to, operation } => {
                 self.with_channel(conn, to, |channel, cx| channel.spread(cx, operation));
             }
+            Mail::Resume { to } => self.with_channel(conn, to, Channel::next_turn),
             Mail::SessionsLost(group) => self.on_sessions_lost(conn, group),
             Mail::AlarmChanged => self.shared.follow_alarm(conn),
             Mail::ForceClose(reason) => conn.close(ReplyCode::ConnectionForced, &reason),

@@ -3,11 +3,13 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use amqp_codec::methods::Method;
 use amqp_connection::Event;
 use queue::Command;
+use telemetry::TaskKind;
 use tracing::debug;
 use types::{ConsumerKey, GroupId, QueueId, SessionId, ShortStr};
 
@@ -26,10 +28,12 @@ use super::{
 };
 use crate::{
     failure::{Failure, Scope},
-    mailbox::Address,
+    mailbox::{Address, Mail},
     metrics,
 };
 
+/// How long a channel that acts on what has waited may keep its thread: routing some hundred messages can take that long.
+const TURN: Duration = Duration::from_millis(10);
 /// What an event that waits costs beside its content. Unit: bytes.
 pub(crate) const EVENT_BYTES: usize = 256;
 
@@ -76,6 +80,8 @@ pub(crate) struct Channel {
     pub(crate) holding: Vec<GroupId>,
     /// Whether what is not there is known not to be: it was looked for [again](super::look_again).
     pub(crate) has_looked_again: bool,
+    /// Whether what has waited waits for others to have a turn.
+    is_turn_over: bool,
     /// Whether the next flush looks at it.
     is_busy: bool,
     backlog: VecDeque<Event>,
@@ -109,6 +115,7 @@ impl Channel {
             last_route: None,
             holding: Vec::new(),
             has_looked_again: false,
+            is_turn_over: false,
             is_busy: false,
             backlog: VecDeque::new(),
             backlog_bytes: 0,
@@ -124,29 +131,50 @@ impl Channel {
         if self.is_idle() {
             self.act(cx, event);
         } else if !self.backlog.is_empty() || !self.act_ahead(cx, &event) {
-            let bytes = event_bytes(&event);
-            self.backlog_bytes += bytes;
-            cx.shared.backlog_bytes += bytes;
+            self.wait_with(cx.shared, event_bytes(&event));
             self.backlog.push_back(event);
         }
     }
 
-    /// Acts on the events that have waited, as far as possible.
+    /// Acts on the events that have waited, as far as possible, until its turn is over.
     pub(crate) fn resume(&mut self, cx: &mut Context<'_>) {
+        if self.is_turn_over {
+            return;
+        }
+        let begin = Instant::now();
         while let Some(event) = self.backlog.pop_front() {
+            if begin.elapsed() >= TURN {
+                self.backlog.push_front(event);
+                self.end_turn(cx.shared);
+                return;
+            }
             let bytes = event_bytes(&event);
             if self.operations.is_empty() {
-                self.backlog_bytes -= bytes;
-                cx.shared.backlog_bytes -= bytes;
+                self.waits_no_more(cx.shared, bytes);
                 self.act(cx, event);
             } else if self.act_ahead(cx, &event) {
-                self.backlog_bytes -= bytes;
-                cx.shared.backlog_bytes -= bytes;
+                self.waits_no_more(cx.shared, bytes);
             } else {
                 self.backlog.push_front(event);
                 return;
             }
         }
+    }
+
+    /// Others have a turn, then it goes on.
+    fn end_turn(&mut self, shared: &Shared) {
+        self.is_turn_over = true;
+        let (mailbox, to) = (Arc::clone(&shared.mailbox), self.address());
+        telemetry::spawn(TaskKind::Background, "next-turn", async move {
+            tokio::task::yield_now().await;
+            mailbox.push(Mail::Resume { to });
+        });
+    }
+
+    /// Others have had a turn.
+    pub(crate) fn next_turn(&mut self, cx: &mut Context<'_>) {
+        self.is_turn_over = false;
+        self.resume(cx);
     }
 
     /// Whether nothing that the client sent is left to be done.
@@ -254,6 +282,18 @@ impl Channel {
         token
     }
 
+    /// Something that weighs so much waits.
+    pub(crate) fn wait_with(&mut self, shared: &mut Shared, bytes: usize) {
+        self.backlog_bytes += bytes;
+        shared.backlog_bytes += bytes;
+    }
+
+    /// It waits no more.
+    pub(crate) fn waits_no_more(&mut self, shared: &mut Shared, bytes: usize) {
+        self.backlog_bytes -= bytes;
+        shared.backlog_bytes -= bytes;
+    }
+
     /// Drops what has waited.
     pub(crate) fn forget_backlog(&mut self, shared: &mut Shared) {
         self.backlog = VecDeque::new();
@@ -331,7 +371,7 @@ impl Caller {
 
 fn event_bytes(event: &Event) -> usize {
     match event {
-        Event::Publish { publish, .. } => EVENT_BYTES + publish.properties.len() + publish.body.len(),
+        Event::Publish { publish, .. } => look_again::publish_bytes(publish),
         Event::Method { .. }
         | Event::Settle { .. }
         | Event::Recover { .. }

@@ -46,7 +46,9 @@ impl Channel {
         declaring: Declaring,
     ) -> Result<(), Failure> {
         let Some(command) = declaring.command.as_deref() else {
-            return Err(Failure::not_found(failure::queue(&declaring.name, &cx.shared.vhost)));
+            // It must be there, and the one that was there is gone: there may be another by now.
+            let plan = plan_passively(cx, declaring.name, declaring.no_wait)?;
+            return self.carry_out(cx, caller, plan);
         };
         let command = metadata::Command::DeclareQueue(command.clone());
         self.propose(cx, caller, command, Step::Declare(declaring));

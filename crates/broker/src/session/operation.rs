@@ -246,7 +246,10 @@ impl Channel {
         let result = match completion {
             Ok(metadata::Reply::Refused(refusal)) => Err(refused(&refusal)),
             Ok(reply) => self.changed(cx, caller, step, &reply),
-            Err(error) => Err(Failure::internal(error.to_string())),
+            Err(error) => {
+                let failure = Failure::internal(error.to_string());
+                if let Step::LookAgain(missing) = step { self.cannot_look(cx, &missing, failure) } else { Err(failure) }
+            }
         };
         if let Err(failure) = result {
             self.operation_failed(cx, caller, &failure);

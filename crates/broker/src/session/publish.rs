@@ -45,6 +45,9 @@ impl Channel {
         } else {
             Routed { route, asks: Asks::default(), properties: None }
         };
+        if !routed.route.is_routed && self.is_in_doubt(cx, publish) {
+            return Err(Failure::not_found("queue for the message"));
+        }
         cx.shared.tally.published += 1;
         if publish.transactional {
             return self.keep_publish(cx.shared, publish, routed);

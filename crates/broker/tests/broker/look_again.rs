@@ -102,3 +102,77 @@ async fn without_a_majority_nothing_is_said_not_to_be_there() {
     let text = "metadata could not be changed: no majority of the cluster answered in time";
     client.expect_connection_error(ReplyCode::InternalError, text).await;
 }
+
+#[tokio::test]
+async fn a_message_for_a_queue_that_this_node_had_not_heard_of_comes_there() {
+    let (fake, broker) = Fake::start();
+    let (mut declarer, mut other) = (Client::connect(&broker).await, Client::connect(&broker).await);
+    other.select_confirms().await;
+    fake.hold_metadata();
+    declarer.send(1, declare("q"));
+    declarer.heard_so_far().await;
+    other.publish_mandatory("", "q", "body");
+    both_held(&fake, &mut declarer, &mut other).await;
+    fake.release_metadata();
+    declarer.expect::<queue::DeclareOk>().await;
+    assert_eq!(other.expect::<basic::Ack>().await.delivery_tag, 1, "it is not returned");
+    other.send(1, basic::Get { queue: short("q"), no_ack: true });
+    assert_eq!(other.hear().await.body, "body");
+}
+
+#[tokio::test]
+async fn a_message_that_nobody_waits_for_is_dropped_without_asking_a_majority() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    let before = fake.proposed();
+    client.publish("", "nobody", "body");
+    client.qos(1, false).await;
+    assert_eq!(fake.proposed(), before);
+}
+
+#[tokio::test]
+async fn without_a_majority_a_message_that_no_queue_takes_is_refused() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    client.select_confirms().await;
+    fake.set_metadata_down(true);
+    client.publish("", "nobody", "first");
+    client.publish("nowhere", "nobody", "second");
+    let told = [client.expect::<basic::Nack>().await, client.expect::<basic::Nack>().await];
+    assert_eq!(told.map(|nack| nack.delivery_tag), [1, 2]);
+    // The channel is open.
+    client.qos(1, false).await;
+}
+
+#[tokio::test]
+async fn many_who_look_for_what_is_not_there_share_their_questions() {
+    let (fake, broker) = Fake::start();
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        clients.push(Client::connect(&broker).await);
+    }
+    let before = fake.proposed();
+    fake.hold_metadata();
+    for client in &mut clients {
+        client.send(1, queue::Declare { passive: true, ..declare("q") });
+        client.heard_so_far().await;
+    }
+    fake.release_metadata();
+    for client in &mut clients {
+        client.expect_channel_error(ReplyCode::NotFound, "no queue 'q' in vhost '/'").await;
+    }
+    assert_eq!(fake.proposed() - before, 2, "the first asks alone, the others together");
+}
+
+#[tokio::test]
+async fn what_waits_to_be_looked_for_counts_as_what_waits() {
+    let (fake, broker) = Fake::start_with(|config| config.backlog_bytes_max = 1000);
+    let mut client = Client::connect(&broker).await;
+    client.select_confirms().await;
+    fake.hold_metadata();
+    client.publish("nowhere", "k", &"x".repeat(1000));
+    client.heard_so_far().await;
+    assert!(!client.session.wants_input(), "no more is read than fits");
+    fake.release_metadata();
+    client.expect_channel_error(ReplyCode::NotFound, "no exchange 'nowhere' in vhost '/'").await;
+}
