@@ -10,12 +10,13 @@ pub(super) struct Returns {
     /// The number of the queue that is not there.
     nowhere: u16,
     returned: HashSet<Id>,
+    confirmed: HashSet<Id>,
     findings: Findings,
 }
 
 impl Returns {
     pub(super) fn new(nowhere: u16) -> Self {
-        Returns { nowhere, returned: HashSet::new(), findings: Findings::default() }
+        Returns { nowhere, returned: HashSet::new(), confirmed: HashSet::new(), findings: Findings::default() }
     }
 }
 
@@ -23,14 +24,21 @@ impl Checker for Returns {
     fn see(&mut self, event: &Event) {
         let Some(id) = event.id else { return };
         match (event.op, event.phase) {
-            (Op::Return, _) if !self.returned.insert(id) => {
-                self.findings.add("I3", "came back twice", || format!("{id:?}"));
+            (Op::Return, _) if self.confirmed.contains(&id) => {
+                self.findings.add("I3", "came back after its confirm", || format!("{id:?}"));
+            }
+            (Op::Return, _) => {
+                let is_first = self.returned.insert(id);
+                if !is_first {
+                    self.findings.add("I3", "came back twice", || format!("{id:?}"));
+                }
             }
             (Op::Publish, Phase::Ok) => {
+                self.confirmed.insert(id);
                 let (is_stray, is_returned) = (event.queue == Some(self.nowhere), self.returned.remove(&id));
                 if is_stray && !is_returned {
-                    self.findings
-                        .add("I3", "confirmed, had no queue, and did not come back before", || format!("{id:?}"));
+                    let kind = "confirmed, had no queue, and did not come back before";
+                    self.findings.add("I3", kind, || format!("{id:?}"));
                 }
                 if is_returned && !is_stray {
                     self.findings.add("I3", "came back though its queue is there", || format!("{id:?}"));
@@ -73,12 +81,18 @@ mod tests {
 
     #[test]
     fn what_has_no_queue_must_come_back_before_its_confirm() {
-        assert_eq!(found(&[stray(publish(1)), stray(confirmed(1)), returned(1)]), ["I3"]);
+        assert_eq!(found(&[stray(publish(1)), stray(confirmed(1))]), ["I3"]);
     }
 
     #[test]
     fn what_has_a_queue_must_not_come_back() {
         assert_eq!(found(&[publish(1), returned(1), confirmed(1)]), ["I3"]);
+    }
+
+    #[test]
+    fn nothing_comes_back_after_its_confirm() {
+        assert_eq!(found(&[publish(1), confirmed(1), returned(1)]), ["I3"]);
+        assert_eq!(found(&[stray(publish(1)), returned(1), stray(confirmed(1)), returned(1)]), ["I3"]);
     }
 
     #[test]

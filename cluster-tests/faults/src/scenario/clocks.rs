@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use bytes::Bytes;
 use rand::Rng;
 use types::FieldValue;
@@ -21,6 +21,10 @@ pub(super) const CLOCKS: Scenario = Scenario {
     ..Scenario::new("S15", "wall clocks jump", Need::Processes, clocks).quick()
 };
 
+/// Tells by how much a node's clock is off. Unit: milliseconds.
+const CLOCK_OFF: &str = "quorate_replication_clock_off_ms";
+/// How long a node may take to notice that: clocks are told every second.
+const NOTICE_MAX: Duration = Duration::from_secs(10);
 /// How far a clock jumps. Unit: milliseconds.
 const HOUR_MS: i64 = 3_600_000;
 /// How long messages live in one queue: no run takes as long, but a clock that jumps by an hour seems to. Unit: milliseconds.
@@ -52,15 +56,9 @@ fn expiring() -> Plan {
 }
 
 fn clocks(stage: &mut Stage) -> Result<()> {
-    let mut jump = HOUR_MS;
-    while stage.goes_on() {
-        let node = stage.leader()?;
-        let minutes = jump / 60_000;
-        stage.fault(format!("node{node}'s clock jumps by {minutes} minutes"), bounds::FOLLOWER, |stage| {
-            stage.world.shim(node)?.set_clock(jump)?;
-            stage.work_for(Duration::from_secs(4));
-            stage.world.shim(node)?.set_clock(0)
-        })?;
+    loop {
+        jump(stage, HOUR_MS)?;
+        jump(stage, -HOUR_MS)?;
         let node = stage.any_node();
         stage.fault(format!("node{node}'s clock jumps to and fro"), bounds::FOLLOWER, |stage| strobe(stage, node))?;
         stage.fault("every clock is wrong by another time", bounds::FOLLOWER, |stage| {
@@ -71,13 +69,26 @@ fn clocks(stage: &mut Stage) -> Result<()> {
             stage.work_for(Duration::from_secs(4));
             right(stage)
         })?;
-        jump = -jump;
+        if !stage.goes_on() {
+            break;
+        }
     }
     // Confirms are looked for in the moments after the last fault, too.
     stage.work_for(Duration::from_secs(3));
     stage.load.stop_publishing();
     expires(stage)?;
     stage.load.start_late()
+}
+
+fn jump(stage: &mut Stage, by_ms: i64) -> Result<()> {
+    let node = stage.leader()?;
+    stage.fault(format!("node{node}'s clock jumps by {} minutes", by_ms / 60_000), bounds::FOLLOWER, |stage| {
+        stage.world.shim(node)?.set_clock(by_ms)?;
+        let notices = |stage: &Stage| stage.world.api(node).metric(CLOCK_OFF).is_ok_and(|off_ms| off_ms > 0);
+        ensure!(stage.wait(NOTICE_MAX, notices), "node{node} does not notice that its clock is wrong");
+        stage.work_for(Duration::from_secs(3));
+        stage.world.shim(node)?.set_clock(0)
+    })
 }
 
 fn strobe(stage: &mut Stage, node: usize) -> Result<()> {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use rand::Rng;
 
 use super::{Scenario, bounds};
 use crate::{
@@ -44,7 +45,8 @@ fn busy() -> Plan {
 }
 
 fn snapshots(stage: &mut Stage) -> Result<()> {
-    let mut disturbance = 0;
+    // A short run has one of them, by its seed.
+    let mut disturbance: usize = stage.rng.random_range(0..3);
     loop {
         let leader = stage.leader_of("worked")?;
         let late = stage.world.others(&[leader])[0];
