@@ -1,5 +1,6 @@
 //! What clients do in a scenario: which queues there are, who publishes to them, and who consumes.
 
+use bytes::Bytes;
 use types::{FieldTable, FieldValue, ShortStr};
 
 /// All queues and their clients.
@@ -94,6 +95,18 @@ impl QueuePlan {
     pub fn argument(mut self, name: &'static str, value: FieldValue) -> Self {
         self.arguments.push((name, value));
         self
+    }
+
+    /// Messages that expire or are refused go to another queue of the plan, and all of them arrive there. Publishers are refused rather than that
+    /// something goes that way for want of room.
+    #[must_use]
+    pub fn letters_to(mut self, place: u16, name: &'static str) -> Self {
+        self.letters_to = Some(place);
+        let text = |text: &'static str| FieldValue::LongStr(Bytes::from_static(text.as_bytes()));
+        self.argument("x-dead-letter-exchange", text(""))
+            .argument("x-dead-letter-routing-key", text(name))
+            .argument("x-dead-letter-strategy", text("at-least-once"))
+            .argument("x-overflow", text("reject-publish"))
     }
 
     /// With another consumer.

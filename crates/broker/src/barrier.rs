@@ -23,8 +23,12 @@ use crate::{
 const NO_QUEUE: QueueId = QueueId(0);
 /// Who asks that many others have asked before is told that it cannot be known: more than a node's busy clients ask in a round trip.
 const WAITING_MAX: usize = 16_384;
-/// For so long a node counts as knowing what there is. A declaration is answered later than that when a node does not hear of it.
+/// For so long after it has asked, a node counts as knowing what there is. A declaration waits longer than that for a node that does not
+/// hear of it, unless its links were closed.
 const FRESH_FOR: Duration = Duration::from_millis(500);
+/// For so long after no majority has answered, who asks is told so at once: a channel with many messages of which nobody knows
+/// whether a queue takes them would else wait for each.
+const UNANSWERED_FOR: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 pub(crate) struct Barrier(Mutex<State>);
@@ -35,6 +39,8 @@ struct State {
     waiting: Vec<Waiting>,
     /// When the last one began that came through.
     passed: Option<Instant>,
+    /// When the last one was given up, unless one has come through since.
+    unanswered: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -57,6 +63,15 @@ impl Barrier {
         self.0.lock().passed.is_some_and(|passed| passed.elapsed() < FRESH_FOR)
     }
 
+    /// One that began then is over.
+    fn is_over(&self, begun: Instant, completion: &Completion) {
+        let mut state = self.0.lock();
+        match completion {
+            Ok(_) => (state.passed, state.unanswered) = (Some(begun), None),
+            Err(MetadataUnavailable) => state.unanswered = Some(Instant::now()),
+        }
+    }
+
     fn take(&self) -> Vec<Waiting> {
         let mut state = self.0.lock();
         state.is_under_way = !state.waiting.is_empty();
@@ -68,7 +83,8 @@ impl Barrier {
 pub(crate) fn wait(broker: &Arc<Broker>, mailbox: &Arc<Mailbox>, to: Address, operation: u64) {
     let waiting = Waiting { mailbox: Arc::clone(mailbox), to, operation };
     let mut state = broker.barrier().0.lock();
-    if state.waiting.len() >= WAITING_MAX {
+    let is_unanswered = state.unanswered.is_some_and(|at| at.elapsed() < UNANSWERED_FOR);
+    if is_unanswered || state.waiting.len() >= WAITING_MAX {
         drop(state);
         return waiting.tell(Err(MetadataUnavailable));
     }
@@ -92,9 +108,7 @@ fn begin(broker: &Arc<Broker>) {
     telemetry::spawn(TaskKind::Background, "metadata-barrier", async move {
         // Only this node has to know: nobody is waited for.
         let completion: Completion = change.await.map(|_| Reply::Deleted { existed: false, queues: Vec::new() });
-        if completion.is_ok() {
-            broker.barrier().0.lock().passed = Some(begun);
-        }
+        broker.barrier().is_over(begun, &completion);
         waiting.into_iter().for_each(|waiting| waiting.tell(completion.clone()));
         begin(&broker);
     });

@@ -54,14 +54,12 @@ pub fn bounded() -> Result<()> {
     run(&bounded)
 }
 
-/// Formatting and lints of what stands between nodes and their kernels, which is a workspace of its own.
+/// Formatting, lints and tests of what stands between nodes and their kernels, which is a workspace of its own.
 ///
 /// # Errors
 /// When there is a warning, or a test fails.
 pub fn lints(root: &Path) -> Result<()> {
-    cargo::run(root, &["fmt", "--manifest-path", SHIM, "--check"])?;
-    let clippy = ["clippy", "--release", "--locked", "--manifest-path", SHIM, "--all-targets", "--", "-D", "warnings"];
-    cargo::run(root, &clippy)?;
+    cargo::lints(root, SHIM)?;
     cargo::run(root, &["test", "--release", "--locked", "--manifest-path", SHIM])
 }
 

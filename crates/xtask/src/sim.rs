@@ -84,10 +84,7 @@ pub fn bounded(root: &Path) -> Result<()> {
 /// # Errors
 /// When there is a warning.
 pub fn lints(root: &Path) -> Result<()> {
-    cargo::run(root, &["fmt", "--manifest-path", MANIFEST, "--check"])?;
-    let clippy =
-        ["clippy", "--release", "--locked", "--manifest-path", MANIFEST, "--all-targets", "--", "-D", "warnings"];
-    cargo::run(root, &clippy)
+    cargo::lints(root, MANIFEST)
 }
 
 fn build(root: &Path) -> Result<()> {

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use bytes::Bytes;
 use rand::Rng;
 use types::FieldValue;
 
@@ -11,7 +10,7 @@ use super::{Scenario, bounds};
 use crate::{
     check::Finding,
     host::Need,
-    plan::{ConsumerPlan, Plan, PublisherPlan, QueuePlan},
+    plan::{ConsumerPlan, Plan, QueuePlan},
     stage::Stage,
 };
 
@@ -38,19 +37,14 @@ const EXPIRED_AFTER_MAX: Duration = Duration::from_secs(20);
 /// after a second and go to another, where all of them must arrive.
 fn expiring() -> Plan {
     let mut plan = Plan::standard();
-    let text = |text: &'static str| FieldValue::LongStr(Bytes::from_static(text.as_bytes()));
     let lasting = QueuePlan {
         late_consumers: vec![ConsumerPlan::default(); 3],
         ..QueuePlan::new("lasting").argument("x-message-ttl", FieldValue::I64(LONG_MS))
     };
     let letters = u16::try_from(plan.queues.len() + 2).expect("there are few queues");
-    let brief = QueuePlan { letters_to: Some(letters), ..QueuePlan::new("brief") }
-        .argument("x-message-ttl", FieldValue::I64(SHORT_MS))
-        .argument("x-dead-letter-exchange", text(""))
-        .argument("x-dead-letter-routing-key", text("expired"))
-        .argument("x-dead-letter-strategy", text("at-least-once"))
-        .argument("x-overflow", text("reject-publish"));
-    let expired = QueuePlan { publishers: Vec::<PublisherPlan>::new(), ..QueuePlan::new("expired") };
+    let brief =
+        QueuePlan::new("brief").argument("x-message-ttl", FieldValue::I64(SHORT_MS)).letters_to(letters, "expired");
+    let expired = QueuePlan { publishers: Vec::new(), ..QueuePlan::new("expired") };
     plan.queues.extend([lasting, brief, expired.consumer(ConsumerPlan::default())]);
     plan
 }

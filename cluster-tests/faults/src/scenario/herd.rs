@@ -39,15 +39,14 @@ const LEADERSHIPS_PER_GROUP: u64 = 2;
 struct Herd {
     nodes: Vec<SocketAddr>,
     goes_on: AtomicBool,
-    connected: AtomicUsize,
-    /// Connections per node.
-    at: Vec<AtomicUsize>,
+    /// Connections of each node.
+    connected: Vec<AtomicUsize>,
 }
 
 impl Herd {
     fn start(nodes: Vec<SocketAddr>) -> Result<(Arc<Self>, Vec<JoinHandle<()>>)> {
-        let at = nodes.iter().map(|_| AtomicUsize::new(0)).collect();
-        let herd = Arc::new(Herd { nodes, goes_on: AtomicBool::new(true), connected: AtomicUsize::new(0), at });
+        let connected = nodes.iter().map(|_| AtomicUsize::new(0)).collect();
+        let herd = Arc::new(Herd { nodes, goes_on: AtomicBool::new(true), connected });
         let spawn = |number| {
             let herd = Arc::clone(&herd);
             let builder = thread::Builder::new().name(format!("herd {number}")).stack_size(STACK_BYTES);
@@ -76,14 +75,12 @@ impl Herd {
         let queue = format!("herd{number}");
         client.declare(&queue, FieldTable::default(), false)?;
         client.consume(&queue, 1, FieldTable::default())?;
-        self.connected.fetch_add(1, Ordering::Relaxed);
-        self.at[node].fetch_add(1, Ordering::Relaxed);
+        self.connected[node].fetch_add(1, Ordering::Relaxed);
         let mut last = Ok(());
         while last.is_ok() && self.goes_on.load(Ordering::Relaxed) {
             last = client.next(Instant::now() + TURN).map(drop);
         }
-        self.at[node].fetch_sub(1, Ordering::Relaxed);
-        self.connected.fetch_sub(1, Ordering::Relaxed);
+        self.connected[node].fetch_sub(1, Ordering::Relaxed);
         last
     }
 }
@@ -100,11 +97,12 @@ fn herd(stage: &mut Stage) -> Result<()> {
 }
 
 fn deaths(stage: &mut Stage, herd: &Herd) -> Result<()> {
-    let connected = || herd.connected.load(Ordering::Relaxed);
+    let count = |node: &usize| herd.connected[*node - 1].load(Ordering::Relaxed);
+    let nodes = stage.world.all();
+    let connected = || nodes.iter().map(count).sum::<usize>();
     let are_all = |_: &Stage| connected() == CLIENTS;
     loop {
         ensure!(stage.wait(CONNECT_MAX, are_all), "only {} clients connect", connected());
-        let count = |node: &usize| herd.at[*node - 1].load(Ordering::Relaxed);
         // Clients stay where they come to: in later rounds it may have more, or none.
         let node = stage.leader()?;
         let (clients, others) = (count(&node), stage.world.others(&[node]));

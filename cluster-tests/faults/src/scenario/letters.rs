@@ -1,7 +1,6 @@
 //! S24: dead letters that must arrive, under partitions and kills.
 
 use anyhow::Result;
-use bytes::Bytes;
 use types::FieldValue;
 
 use super::{Scenario, bounds};
@@ -23,20 +22,15 @@ pub(super) const PARTITIONS: Scenario = Scenario {
 /// A queue whose messages expire after a second, if they are not refused before, and another where all of them end. Its publishers
 /// are refused when it is full.
 fn letters() -> Plan {
-    let text = |text: &'static str| FieldValue::LongStr(Bytes::from_static(text.as_bytes()));
     // Slow enough for many to expire.
     let refusing = ConsumerPlan { prefetch: 1, reject_percent: 30, ..ConsumerPlan::default() };
     let work = QueuePlan {
-        letters_to: Some(1),
         publishers: vec![PublisherPlan { rate: 100, ..PublisherPlan::default() }; 3],
         ..QueuePlan::new("work")
     };
     let work = work
         .argument("x-message-ttl", FieldValue::I64(1000))
-        .argument("x-dead-letter-exchange", text(""))
-        .argument("x-dead-letter-routing-key", text("letters"))
-        .argument("x-dead-letter-strategy", text("at-least-once"))
-        .argument("x-overflow", text("reject-publish"))
+        .letters_to(1, "letters")
         .argument("x-max-length", FieldValue::I64(2000))
         .consumer(refusing);
     let mut letters = QueuePlan::new("letters");

@@ -138,7 +138,7 @@ impl Channel {
 
     /// Acts on the events that have waited, as far as possible, until its turn is over.
     pub(crate) fn resume(&mut self, cx: &mut Context<'_>) {
-        if self.is_turn_over {
+        if self.is_turn_over || self.backlog.is_empty() {
             return;
         }
         let begin = Instant::now();

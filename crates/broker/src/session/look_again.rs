@@ -74,7 +74,7 @@ pub(crate) fn is_worth_it(failure: &Failure) -> bool {
 }
 
 /// Whether somebody is told what becomes of a message, so that it matters whether a queue that this node has not heard of takes it.
-pub(crate) fn is_told(publish: &Publish) -> bool {
+fn is_told(publish: &Publish) -> bool {
     let is_reply = publish.exchange.is_empty() && reply_to::is_reserved(publish.routing_key.as_bytes());
     (publish.mandatory || publish.confirm_seq.is_some()) && !publish.transactional && !is_reply
 }

@@ -46,6 +46,7 @@ impl Channel {
             Routed { route, asks: Asks::default(), properties: None }
         };
         if !routed.route.is_routed && self.is_in_doubt(cx, publish) {
+            // Nobody is told: it is looked for again.
             return Err(Failure::not_found("queue for the message"));
         }
         cx.shared.tally.published += 1;

@@ -176,3 +176,21 @@ async fn what_waits_to_be_looked_for_counts_as_what_waits() {
     fake.release_metadata();
     client.expect_channel_error(ReplyCode::NotFound, "no exchange 'nowhere' in vhost '/'").await;
 }
+
+#[tokio::test]
+async fn while_no_majority_answers_messages_do_not_wait_one_after_the_other() {
+    let (fake, broker) = Fake::start();
+    let mut client = Client::connect(&broker).await;
+    client.select_confirms().await;
+    fake.hold_metadata();
+    let before = fake.proposed();
+    (0..50).for_each(|_| client.publish("", "nobody", "body"));
+    client.heard_so_far().await;
+    fake.forget_proposals();
+    let mut refused = 0;
+    while refused < 50 {
+        let nack = client.expect::<basic::Nack>().await;
+        refused = if nack.multiple { nack.delivery_tag } else { refused + 1 };
+    }
+    assert_eq!(fake.proposed() - before, 1, "the others are told what the first was");
+}
