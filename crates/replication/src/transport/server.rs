@@ -197,6 +197,7 @@ impl Peer for Service {
         let port = self.node.port(group).ok_or_else(|| Status::not_found(format!("no group {group} here")))?;
         let vote = wire::vote_from(start.vote).map_err(invalid)?;
         let meta = log_codec::snapshot_meta(start.meta).map_err(invalid)?;
+        let mut live = start.live;
         let mut segments = Vec::new();
         while let Some(part) = parts.message().await? {
             if self.node.is_short_of_disk() {
@@ -208,13 +209,14 @@ impl Peer for Service {
                 Some(p::snapshot_part::Part::Blobs(blobs)) => {
                     port.put_blobs(blobs.indexes.into_iter().zip(blobs.blobs).collect()).await;
                 }
+                Some(p::snapshot_part::Part::Live(more)) => live.extend(more.indexes),
                 Some(p::snapshot_part::Part::Segments(s)) => segments.extend(s.keys.into_iter().zip(s.values)),
                 Some(p::snapshot_part::Part::Start(_)) | None => {
                     return Err(Status::invalid_argument("a second start"));
                 }
             }
         }
-        let data = SnapshotData { segments: Arc::new(segments), live: start.live };
+        let data = SnapshotData { segments: Arc::new(segments), live };
         let vote = port
             .install(vote, SnapshotOf::<C, SnapshotData> { meta, snapshot: data })
             .await
@@ -454,6 +456,9 @@ pub(crate) fn append_again(append: p::AppendRequest) -> Option<p::AppendRequest>
 
 /// Bytes of bodies or state in one part of a snapshot.
 const PART_BYTES: usize = 1024 * 1024;
+/// Indexes of entries that are named in the start of a snapshot, and in each part that names more: 10 bytes each at most. Versions
+/// that know no such parts take what fits in the start.
+const PART_INDEXES: usize = 1_000_000;
 
 /// Sends a snapshot: first the blobs that are still needed, then the state.
 pub(super) async fn send_snapshot(
@@ -475,12 +480,15 @@ pub(super) async fn send_snapshot(
         group: group.0,
         vote: Some(wire::vote(&vote)),
         meta: log_codec::snapshot_meta_bytes(&snapshot.meta),
-        live: live.clone(),
+        live: live.iter().copied().take(PART_INDEXES).collect(),
     };
     let (sender, parts) = mpsc::channel(BATCHES);
     let feed = async move {
         use p::snapshot_part::Part;
         send_part(&sender, Part::Start(start)).await?;
+        for indexes in live.chunks(PART_INDEXES).skip(1) {
+            send_part(&sender, Part::Live(p::SnapshotLive { indexes: indexes.to_vec() })).await?;
+        }
         let mut blobs = p::SnapshotBlobs::default();
         let mut bytes = 0;
         for index in live {
@@ -521,4 +529,17 @@ pub(super) async fn send_snapshot(
 
 async fn send_part(sender: &mpsc::Sender<p::SnapshotPart>, part: p::snapshot_part::Part) -> Result<(), String> {
     sender.send(p::SnapshotPart { part: Some(part) }).await.map_err(|_| "the peer broke the snapshot off".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+
+    #[test]
+    fn a_part_with_as_many_indexes_as_there_may_be_fits_into_a_message() {
+        let part = p::SnapshotLive { indexes: vec![u64::MAX; PART_INDEXES] };
+        assert!(part.encoded_len() < MESSAGE_BYTES_MAX / 2, "the start has the membership besides");
+    }
 }
