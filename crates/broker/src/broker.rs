@@ -23,6 +23,7 @@ use crate::{
     barrier::Barrier,
     config::Config,
     dead_letter::{Inbox, Input},
+    deleted_queues::DeletedQueues,
     ended::{self, EndedQueues},
     events::Events,
     firehose::Firehose,
@@ -51,6 +52,7 @@ pub struct Broker {
     /// Declarations that may be ahead of their turns.
     ahead: Arc<Semaphore>,
     barrier: Barrier,
+    deleted_queues: DeletedQueues,
     this: Weak<Broker>,
     replication: OnceLock<Replication>,
 }
@@ -85,6 +87,7 @@ impl Broker {
             events: Events::default(),
             ahead: Arc::new(Semaphore::new(AHEAD_MAX)),
             barrier: Barrier::default(),
+            deleted_queues: DeletedQueues::default(),
             this: Weak::clone(this),
             replication: OnceLock::new(),
         })
@@ -181,6 +184,11 @@ impl Broker {
     /// What makes sure that this node knows of everything.
     pub(crate) fn barrier(&self) -> &Barrier {
         &self.barrier
+    }
+
+    /// Names of queues that were deleted a short while ago.
+    pub(crate) fn deleted_queues(&self) -> &DeletedQueues {
+        &self.deleted_queues
     }
 
     /// One more declaration may be ahead of its turn until this is dropped; `None`: there are enough.
@@ -304,6 +312,7 @@ impl Sessions for Broker {
 impl MetadataObserver for Broker {
     fn changed(&self, machine: &Machine, events: &[Event]) {
         self.tables.apply(events);
+        self.deleted_queues.apply(events);
         if events.iter().any(concerns_access) {
             self.access.changed();
         }

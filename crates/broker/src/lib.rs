@@ -17,6 +17,7 @@ mod cleanup;
 mod completion;
 mod config;
 mod dead_letter;
+mod deleted_queues;
 mod ended;
 mod events;
 mod facts;

@@ -18,6 +18,7 @@ mod delete;
 mod deliver;
 pub(crate) mod describe;
 mod direct_reply;
+mod doubt;
 mod exchange;
 pub(crate) mod expiration;
 mod get;

@@ -25,25 +25,35 @@ const COMMANDS: usize = 300;
 /// A field that no version has, with a value: what a later version may add.
 const UNKNOWN: [u8; 3] = [0xc0, 0x3e, 7];
 
+/// The file's place.
+fn place(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
 /// Compares with the file, or writes it; returns what is in it.
 fn golden(name: &str, parts: &[Bytes]) -> Vec<Bytes> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     let mut bytes = BytesMut::new();
     for part in parts {
-        bytes.put_u32_le(u32::try_from(part.len()).unwrap());
+        bytes.put_u32_le(u32::try_from(part.len()).expect("parts are small"));
         bytes.put_slice(part);
     }
     if std::env::var_os("QUORATE_WRITE_GOLDEN").is_some() {
-        fs::write(&path, &bytes).unwrap();
+        fs::write(place(name), &bytes).expect("the file can be written");
     }
-    let mut kept = Bytes::from(fs::read(&path).unwrap());
-    assert!(kept == bytes, "what is written is not what {name} has");
-    let mut found = Vec::new();
-    while !kept.is_empty() {
-        let len = usize::try_from(kept.get_u32_le()).unwrap();
-        found.push(kept.split_to(len));
+    let kept = read(name);
+    assert!(kept == parts, "what is written is not what {name} has");
+    kept
+}
+
+/// What is in the file.
+fn read(name: &str) -> Vec<Bytes> {
+    let mut bytes = Bytes::from(fs::read(place(name)).expect("the file is there"));
+    let mut parts = Vec::new();
+    while !bytes.is_empty() {
+        let len = bytes.get_u32_le();
+        parts.push(bytes.split_to(usize::try_from(len).expect("64-bit")));
     }
-    found
+    parts
 }
 
 fn enqueue() -> Command {
@@ -139,16 +149,12 @@ fn metadata_is_written_and_read_as_ever() {
         commands.push(generate::command().new_tree(&mut runner).unwrap().current());
     }
     // The generator may change; what it made once is in the file.
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/metadata-commands.bin");
     if std::env::var_os("QUORATE_WRITE_GOLDEN").is_some() {
         golden("metadata-commands.bin", &commands.iter().map(meta::encode_command).collect::<Vec<_>>());
     }
-    let mut kept = Bytes::from(fs::read(path).unwrap());
     let mut machine = metadata::Machine::new();
     let mut count = 0;
-    while !kept.is_empty() {
-        let len = usize::try_from(kept.get_u32_le()).unwrap();
-        let bytes = kept.split_to(len);
+    for bytes in read("metadata-commands.bin") {
         let command = meta::decode_command(bytes.clone()).unwrap();
         assert_eq!(meta::encode_command(&command), bytes);
         count += 1;

@@ -61,7 +61,7 @@ pub enum Command {
         /// Refuse when it has ready messages, or delayed ones.
         if_empty: bool,
     },
-    /// Messages come in. Reply: `Done`, or `Rejected` when a queue with such an overflow did not take some. Runs for queues that
+    /// Messages come in. Reply: `Done`, or `NotTaken` when a queue did not take some. Runs for queues that
     /// are gone are dropped.
     Enqueue(Enqueue),
     /// A consumer comes. Reply: `Done`, or a refusal `NoSuchQueue`, `ExclusiveUse`.

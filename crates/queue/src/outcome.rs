@@ -58,11 +58,12 @@ pub enum ChunkResult {
 pub enum Reply {
     /// Nothing to tell.
     Done,
-    /// The answer to `Enqueue` when a queue was full: these messages are not in all of their queues. Slots of the chunk,
-    /// ascending, not overlapping.
-    Rejected {
-        /// The messages.
-        slots: Vec<SlotRange>,
+    /// The answer to `Enqueue` when messages are not in all of their queues. Slots of the chunk, ascending, not overlapping.
+    NotTaken {
+        /// A queue was full, and refuses messages then.
+        rejected: Vec<SlotRange>,
+        /// A queue is not there (any more).
+        missing: Vec<SlotRange>,
     },
     /// The answer to `DeleteQueue`.
     Deleted {
@@ -144,6 +145,24 @@ pub struct SlotRange {
     pub first: u32,
     /// How many; not zero.
     pub count: u32,
+}
+
+impl SlotRange {
+    /// The ranges in order, those that touch or overlap as one.
+    #[must_use]
+    pub fn merged(mut ranges: Vec<SlotRange>) -> Vec<SlotRange> {
+        ranges.sort_unstable_by_key(|range| range.first);
+        let mut merged: Vec<SlotRange> = Vec::new();
+        for range in ranges {
+            match merged.last_mut() {
+                Some(last) if range.first <= last.first + last.count => {
+                    last.count = last.count.max(range.first + range.count - last.first);
+                }
+                Some(_) | None => merged.push(range),
+            }
+        }
+        merged
+    }
 }
 
 /// Messages for one consumer, in order.

@@ -182,7 +182,7 @@ fn dead_letters_that_came_before_are_passed_over() {
 #[test]
 fn a_dead_letter_that_was_refused_may_come_again() {
     let mut group = Group::with(limited(2, Overflow::RejectPublish));
-    let refused = Reply::Rejected { slots: vec![SlotRange { first: 2, count: 1 }] };
+    let refused = Reply::NotTaken { rejected: vec![SlotRange { first: 2, count: 1 }], missing: vec![] };
     assert_eq!(group.run(arriving(&[1, 2, 3])), refused);
     group.run(Command::Purge { queue: QUEUE });
     assert_eq!(group.run(arriving(&[1, 2, 3])), Reply::Done, "the answer was lost");
@@ -214,7 +214,7 @@ fn a_run_comes_in_as_a_whole_though_sizes_of_its_messages_are_missing() {
 }
 
 fn rejected(first: u32, count: u32) -> Reply {
-    Reply::Rejected { slots: vec![SlotRange { first, count }] }
+    Reply::NotTaken { rejected: vec![SlotRange { first, count }], missing: vec![] }
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn lengths_can_be_limited_in_bytes() {
     let sizes = vec![20, 6, 5, 1];
     let reply = group.run(Command::Enqueue(Enqueue { sizes, runs: vec![run], ..Enqueue::default() }));
     let slots = vec![SlotRange { first: 1, count: 1 }, SlotRange { first: 3, count: 1 }];
-    assert_eq!(reply, Reply::Rejected { slots }, "a smaller one after it still fits");
+    assert_eq!(reply, Reply::NotTaken { rejected: slots, missing: vec![] }, "a smaller one after it still fits");
 }
 
 #[test]

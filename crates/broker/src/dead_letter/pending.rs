@@ -173,7 +173,7 @@ impl Pending {
         let chunk = self.chunks.remove(&token)?;
         let rejected = match replies {
             ChunkReplies::Applied(answers) => match answers.first() {
-                Some(Answer::Reply(Reply::Rejected { slots })) => slots.clone(),
+                Some(Answer::Reply(Reply::NotTaken { rejected, .. })) => rejected.clone(),
                 _ => Vec::new(),
             },
             ChunkReplies::AppliedUnanswered if chunk.again.is_some() => return Some(Verdict::Again(chunk)),

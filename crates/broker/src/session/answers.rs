@@ -8,6 +8,7 @@ use super::{
     channel::{Caller, Channel},
     chunk::PendingChunk,
     confirm::Fate,
+    doubt::Doubt,
     shared::Context,
 };
 use crate::failure::Failure;
@@ -15,9 +16,9 @@ use crate::failure::Failure;
 impl Channel {
     /// A chunk is answered: publishes are confirmed, the channel's operation goes on.
     pub(crate) fn replied(&mut self, cx: &mut Context<'_>, token: u64, replies: ChunkReplies) {
-        let Some(chunk) = self.pending.remove(&token) else { return };
-        cx.shared.in_flight_bytes -= chunk.bytes;
-        let rejected = rejected_slots(&replies);
+        let Some(mut chunk) = self.pending.remove(&token) else { return };
+        let expected = std::mem::take(&mut chunk.expected);
+        let NotTaken { rejected, missing } = not_taken(&replies);
         let fate = match replies {
             ChunkReplies::Applied(_) => Fate::Applied(&rejected),
             // Which of them were rejected is lost with the answers.
@@ -25,10 +26,15 @@ impl Channel {
             ChunkReplies::AppliedUnanswered => Fate::Applied(&[]),
             ChunkReplies::Unavailable => Fate::Unknown,
         };
-        self.confirm(cx, &chunk, fate);
+        let (group, is_commit) = (chunk.group, chunk.is_commit);
+        if missing.is_empty() || !Doubt::concerns(&chunk) {
+            self.settle_chunk(cx, &chunk, fate);
+        } else {
+            self.doubt(cx, Doubt { chunk, rejected: rejected.clone(), missing });
+        }
         if replies == ChunkReplies::Unavailable
-            && chunk.expected.is_empty()
-            && self.holding.contains(&chunk.group)
+            && expected.is_empty()
+            && self.holding.contains(&group)
             && !self.has_failed
         {
             // Deliveries will not come, and what was settled may come again: the client must know.
@@ -41,10 +47,16 @@ impl Channel {
             );
             return;
         }
-        if chunk.is_commit {
+        if is_commit {
             self.commit_answered(cx, fate);
         }
-        self.go_on(cx, &chunk.expected, replies);
+        self.go_on(cx, &expected, replies);
+    }
+
+    /// Tells a publisher what became of a chunk's messages, which are in flight no more.
+    pub(crate) fn settle_chunk(&mut self, cx: &mut Context<'_>, chunk: &PendingChunk, fate: Fate<'_>) {
+        cx.shared.in_flight_bytes -= chunk.bytes;
+        self.confirm(cx, chunk, fate);
     }
 
     /// The operations that waited for a chunk's answers go on.
@@ -70,7 +82,6 @@ impl Channel {
         self.advance(cx);
     }
 
-    /// Tells a publisher what became of a chunk's messages.
     fn confirm(&mut self, cx: &mut Context<'_>, chunk: &PendingChunk, fate: Fate<'_>) {
         let verdicts = self.shared_confirms.answered(chunk, fate);
         let count = |ranges: &[SeqRange]| ranges.iter().map(|range| range.count()).sum::<u64>();
@@ -99,13 +110,20 @@ fn may_reject(cx: &Context<'_>, chunk: &PendingChunk) -> bool {
 }
 
 /// The messages of a chunk that a queue did not take. Slots ascend from command to command.
-fn rejected_slots(replies: &ChunkReplies) -> Vec<SlotRange> {
-    let ChunkReplies::Applied(answers) = replies else { return Vec::new() };
-    let mut rejected = Vec::new();
+#[derive(Debug, Default)]
+struct NotTaken {
+    rejected: Vec<SlotRange>,
+    missing: Vec<SlotRange>,
+}
+
+fn not_taken(replies: &ChunkReplies) -> NotTaken {
+    let mut all = NotTaken::default();
+    let ChunkReplies::Applied(answers) = replies else { return all };
     for answer in answers {
-        if let Answer::Reply(Reply::Rejected { slots }) = answer {
-            rejected.extend_from_slice(slots);
+        if let Answer::Reply(Reply::NotTaken { rejected, missing }) = answer {
+            all.rejected.extend_from_slice(rejected);
+            all.missing.extend_from_slice(missing);
         }
     }
-    rejected
+    all
 }

@@ -17,6 +17,7 @@ use super::{
     chunk::PendingChunk,
     confirm::SharedConfirms,
     consumer::Consumers,
+    doubt::Doubt,
     get::Gets,
     look_again,
     operation::Step,
@@ -80,6 +81,8 @@ pub(crate) struct Channel {
     pub(crate) holding: Vec<GroupId>,
     /// Whether what is not there is known not to be: it was looked for [again](super::look_again).
     pub(crate) has_looked_again: bool,
+    /// Messages of which it is not certain that they may be confirmed, by the operation that finds out.
+    pub(crate) doubts: BTreeMap<u64, Doubt>,
     /// Whether what has waited waits for others to have a turn.
     is_turn_over: bool,
     /// Whether the next flush looks at it.
@@ -115,6 +118,7 @@ impl Channel {
             last_route: None,
             holding: Vec::new(),
             has_looked_again: false,
+            doubts: BTreeMap::new(),
             is_turn_over: false,
             is_busy: false,
             backlog: VecDeque::new(),

@@ -68,6 +68,11 @@ impl PendingChunk {
         }
     }
 
+    /// Whether somebody waits for confirms.
+    pub(crate) fn has_confirms(&self) -> bool {
+        !self.confirms.is_empty() || !self.shared.is_empty()
+    }
+
     /// Where its publishes go.
     pub(crate) fn queues(&self) -> impl Iterator<Item = QueueId> + '_ {
         self.queue.into_iter().chain(self.more_queues.iter().copied())

@@ -24,9 +24,10 @@ impl Channel {
         self.flush(shared);
         shared.broker.registry().close(self.session);
         // Nobody hears the answers any more.
-        let in_flight: usize = self.pending.values().map(|chunk| chunk.bytes).sum();
-        shared.in_flight_bytes -= in_flight;
+        let chunks = self.pending.values().chain(self.doubts.values().map(|doubt| &doubt.chunk));
+        shared.in_flight_bytes -= chunks.map(|chunk| chunk.bytes).sum::<usize>();
         self.pending.clear();
+        self.doubts.clear();
         metrics::channel_closed();
     }
 

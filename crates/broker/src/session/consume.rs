@@ -69,7 +69,7 @@ impl Channel {
             timeout_ms,
         };
         let number = self.add_consumer(cx.shared, &consume, place, credit);
-        self.begin(cx, caller, Step::Attach { number, place, name, options, no_wait: consume.no_wait });
+        self.begin(cx, caller, Step::Attach { number, place, name, options, consume: Box::new(consume) });
         Ok(())
     }
 

@@ -38,7 +38,7 @@ impl Channel {
         let options = ConsumerOptions { no_ack: true, initial_credit: credit.granted(), ..ConsumerOptions::default() };
         let number = self.add_consumer(cx.shared, consume, place, Some(credit));
         let name = consume.queue.compact();
-        self.begin(cx, caller, Step::Attach { number, place, name, options, no_wait: consume.no_wait });
+        self.begin(cx, caller, Step::Attach { number, place, name, options, consume: Box::new(consume.clone()) });
         Ok(())
     }
 

@@ -20,7 +20,7 @@ use types::{GroupId, QueueId, ShortStr};
 
 use super::{
     channel::{Caller, Channel},
-    look_again::Missing,
+    look_again::{self, Missing},
     shared::Context,
 };
 use crate::{
@@ -61,8 +61,8 @@ pub(crate) enum Step {
         name: ShortStr,
         /// Its wishes.
         options: ConsumerOptions,
-        /// Whether the client wants no answer.
-        no_wait: bool,
+        /// What the client said.
+        consume: Box<basic::Consume>,
     },
     /// A consumer goes.
     Detach(Detaching),
@@ -162,6 +162,26 @@ impl Step {
         format!("failed {verb} queue '{name}' in vhost '{vhost}'")
     }
 
+    /// The method that is to be tried again when the queue's group does not have it: it may have been deleted and declared anew, of
+    /// which this node has not heard yet.
+    fn may_miss(&self) -> Option<Method> {
+        Some(match self {
+            Step::Attach { name, consume, .. } => {
+                basic::Consume { queue: name.clone(), ..basic::Consume::clone(consume) }.into()
+            }
+            Step::Get { name, no_ack, .. } => basic::Get { queue: name.clone(), no_ack: *no_ack }.into(),
+            Step::Purge { name, no_wait, .. } => queue_methods::Purge { queue: name.clone(), no_wait: *no_wait }.into(),
+            Step::Delete(Deleting { name, if_unused, if_empty, no_wait, .. }) => queue_methods::Delete {
+                queue: name.clone(),
+                if_unused: *if_unused,
+                if_empty: *if_empty,
+                no_wait: *no_wait,
+            }
+            .into(),
+            _ => return None,
+        })
+    }
+
     /// The command that this step waits for, and to whom it goes; `None` for steps that wait for something else, and for
     /// `Create`, whose command metadata has to be asked for.
     fn command(&self) -> Option<(GroupId, Command)> {
@@ -239,6 +259,9 @@ impl Channel {
 
     /// A change of metadata is done.
     pub(crate) fn completed(&mut self, cx: &mut Context<'_>, operation: u64, completion: Completion, is_spread: bool) {
+        if let Some(doubt) = self.doubts.remove(&operation) {
+            return self.resolve(cx, doubt, &completion);
+        }
         let Some((caller, step)) = self.operations.take(operation) else { return };
         if !is_spread {
             self.operations.await_spread(operation);
@@ -321,11 +344,21 @@ impl Channel {
             }
             Answer::Peeked(_) => return Err(unexpected()),
         };
+        if reply == Reply::Refused(Refusal::NoSuchQueue)
+            && let Some(method) = step.may_miss().filter(look_again::may_miss)
+            && self.operations.looks_again(caller)
+        {
+            if let Step::Attach { number, .. } = step {
+                self.forget_consumer(cx.shared, number);
+            }
+            self.look_again(cx, caller, method.into());
+            return Ok(());
+        }
         match step {
             Step::Create(declaring, place) => self.created(cx, caller, declaring, place, &reply),
             Step::Inspect(declaring, place) => self.inspected(cx, caller, declaring, place, &reply),
             Step::Delete(deleting) => self.deleted(cx, caller, &deleting, &reply),
-            Step::Attach { number, name, no_wait, .. } => self.attached(cx, number, &name, no_wait, &reply),
+            Step::Attach { number, name, consume, .. } => self.attached(cx, number, &name, consume.no_wait, &reply),
             Step::Detach(detaching) => self.detached(cx, caller, detaching, &reply),
             Step::Get { name, .. } => match reply {
                 Reply::Empty => {

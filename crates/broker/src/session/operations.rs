@@ -36,6 +36,8 @@ struct Operation {
     ahead: Option<Ahead>,
     /// What it came to does not count: it is done anew in its turn.
     is_void: bool,
+    /// What it names was looked for [again](super::look_again).
+    has_looked_again: bool,
 }
 
 /// What a declaration, a binding or its end has to do with others.
@@ -106,7 +108,14 @@ impl Operations {
             declaration: None,
             ahead: None,
             is_void: false,
+            has_looked_again: false,
         });
+    }
+
+    /// Notes that what the caller's operation names was looked for again. Whether that is the first time.
+    pub(crate) fn looks_again(&mut self, caller: Caller) -> bool {
+        self.get_mut(caller.operation)
+            .is_some_and(|operation| !std::mem::replace(&mut operation.has_looked_again, true))
     }
 
     /// Notes what kind of operation that is, if it is still under way.

@@ -318,7 +318,7 @@ impl Fake {
         if let Some(at) = enqueue
             && !state.rejected.is_empty()
         {
-            replies[at] = Reply::Rejected { slots: std::mem::take(&mut state.rejected) };
+            replies[at] = Reply::NotTaken { rejected: std::mem::take(&mut state.rejected), missing: Vec::new() };
         }
     }
 

@@ -15,25 +15,38 @@ use crate::{
 use super::Scope;
 
 pub(super) fn apply(machine: &mut Machine, scope: &Scope, enqueue: &Enqueue, out: &mut Outcome) -> Reply {
-    let mut rejected = Vec::new();
+    let mut not_taken = NotTaken::default();
     match &enqueue.source {
-        None => enqueue.runs.iter().for_each(|run| apply_run(machine, scope, enqueue, run, &mut rejected, out)),
-        Some(source) => apply_dead_letters(machine, scope, enqueue, source, &mut rejected, out),
+        None => enqueue.runs.iter().for_each(|run| apply_run(machine, scope, enqueue, run, &mut not_taken, out)),
+        Some(source) => apply_dead_letters(machine, scope, enqueue, source, &mut not_taken, out),
     }
-    if rejected.is_empty() { Reply::Done } else { Reply::Rejected { slots: merged(rejected) } }
+    let NotTaken { rejected, missing } = not_taken;
+    if rejected.is_empty() && missing.is_empty() {
+        return Reply::Done;
+    }
+    Reply::NotTaken { rejected: SlotRange::merged(rejected), missing: SlotRange::merged(missing) }
 }
 
-/// Takes in one run. Adds to `rejected` the slots, of the chunk, of those messages for which there is no room.
+/// Slots, of the chunk, of messages that a queue has not taken, in any order.
+#[derive(Debug, Default)]
+struct NotTaken {
+    /// There is no room for them.
+    rejected: Vec<SlotRange>,
+    /// The queue is not there.
+    missing: Vec<SlotRange>,
+}
+
+/// Takes in one run.
 fn apply_run(
     machine: &mut Machine,
     scope: &Scope,
     enqueue: &Enqueue,
     run: &EnqueueRun,
-    rejected: &mut Vec<SlotRange>,
+    NotTaken { rejected, missing }: &mut NotTaken,
     out: &mut Outcome,
 ) {
     let Some(first_slot) = slot_in_entry(scope, run) else { return };
-    machine.with_queue(run.queue, out, |queue, work| {
+    let there = machine.with_queue(run.queue, out, |queue, work| {
         if work.releaser.add(run.count).is_err() {
             // More references than an entry can have slots for; only a broken sender gets here.
             return;
@@ -46,6 +59,9 @@ fn apply_run(
             slots.first -= first_slot - run.first_slot;
         }
     });
+    if there.is_none() {
+        missing.push(SlotRange { first: run.first_slot, count: run.count });
+    }
 }
 
 /// Takes in dead letters of another queue, but for those that came before.
@@ -54,7 +70,7 @@ fn apply_dead_letters(
     scope: &Scope,
     enqueue: &Enqueue,
     source: &DeadLetterSource,
-    rejected: &mut Vec<SlotRange>,
+    not_taken: &mut NotTaken,
     out: &mut Outcome,
 ) {
     let slots = || (enqueue.first_slot..=u32::MAX).zip(source.numbers.iter().copied());
@@ -66,30 +82,16 @@ fn apply_dead_letters(
         for slot in known.range(run.first_slot..end).copied().chain([end]) {
             if slot > first {
                 let part = EnqueueRun { first_slot: first, count: slot - first, ..*run };
-                apply_run(machine, scope, enqueue, &part, rejected, out);
+                apply_run(machine, scope, enqueue, &part, not_taken, out);
             }
             first = slot.saturating_add(1);
         }
     }
-    let refused: BTreeSet<u32> = rejected.iter().flat_map(|range| range.first..range.first + range.count).collect();
+    let refused: BTreeSet<u32> =
+        not_taken.rejected.iter().flat_map(|range| range.first..range.first + range.count).collect();
     for (slot, number) in slots().filter(|(slot, _)| !known.contains(slot)) {
         machine.sources.note(source.queue, number, refused.contains(&slot));
     }
-}
-
-/// The ranges in order, those that touch or overlap as one.
-fn merged(mut slots: Vec<SlotRange>) -> Vec<SlotRange> {
-    slots.sort_unstable_by_key(|range| range.first);
-    let mut merged: Vec<SlotRange> = Vec::new();
-    for range in slots {
-        match merged.last_mut() {
-            Some(last) if range.first <= last.first + last.count => {
-                last.count = last.count.max(range.first + range.count - last.first);
-            }
-            Some(_) | None => merged.push(range),
-        }
-    }
-    merged
 }
 
 /// The run's first slot in the entry's blob, or `None` when the run does not lie within its chunk.
@@ -176,7 +178,7 @@ mod tests {
     #[test]
     fn ranges_that_touch_or_overlap_become_one() {
         let range = |first, count| SlotRange { first, count };
-        let merged = merged(vec![range(7, 1), range(0, 3), range(3, 1), range(1, 1), range(8, 2)]);
+        let merged = SlotRange::merged(vec![range(7, 1), range(0, 3), range(3, 1), range(1, 1), range(8, 2)]);
         assert_eq!(merged, [range(0, 4), range(7, 3)]);
     }
 

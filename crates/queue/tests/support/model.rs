@@ -777,7 +777,7 @@ impl Model {
             let Some((source, number)) = number_of(slot) else { return false };
             sources.get(&source).is_some_and(|(up_to, refused)| number <= *up_to && !refused.contains(&number))
         };
-        let mut rejected = BTreeSet::new();
+        let (mut rejected, mut missing) = (BTreeSet::new(), BTreeSet::new());
         for run in &enqueue.runs {
             let end = u64::from(run.first_slot) + u64::from(run.count);
             let is_whole = enqueue.source.is_none();
@@ -803,7 +803,10 @@ impl Model {
                         .unwrap_or(0),
                     ..Message::default()
                 };
-                let Some(queue) = self.at(run.queue, effects) else { continue };
+                let Some(queue) = self.at(run.queue, effects) else {
+                    missing.extend(part);
+                    continue;
+                };
                 let refused =
                     queue.enqueue(run.queue, part.into_iter().map(message).collect(), &run.options, now, effects);
                 queue.bound(run.queue, now, effects);
@@ -818,7 +821,10 @@ impl Model {
             refused.remove(&number);
             refused.extend(rejected.contains(&slot).then_some(number));
         }
-        if rejected.is_empty() { Reply::Done } else { Reply::Rejected { slots: ranges_of(&rejected) } }
+        if rejected.is_empty() && missing.is_empty() {
+            return Reply::Done;
+        }
+        Reply::NotTaken { rejected: ranges_of(&rejected), missing: ranges_of(&missing) }
     }
 
     fn attach(&mut self, id: QueueId, key: ConsumerKey, options: ConsumerOptions, effects: &mut Effects) -> Reply {

@@ -176,8 +176,8 @@ fn answer(answer: Answer) -> p::Answer {
         Answer::Peeked(PeekedRecords { records, next }) => W::Peeked(p::Peeked { records, next }),
         Answer::Reply(Reply::Got(_) | Reply::Peeked(_) | Reply::Done) => W::Done(p::Nothing {}),
         Answer::Reply(Reply::Deleted { messages }) => W::Deleted(messages),
-        Answer::Reply(Reply::Rejected { slots }) => {
-            W::Rejected(p::Rejected { slots: slots.iter().flat_map(|range| [range.first, range.count]).collect() })
+        Answer::Reply(Reply::NotTaken { rejected, missing }) => {
+            W::Rejected(p::Rejected { slots: pairs(&rejected), missing: pairs(&missing) })
         }
         Answer::Reply(Reply::Detached { consumers, queue_ended: false }) => W::Detached(consumers),
         Answer::Reply(Reply::Detached { consumers, queue_ended: true }) => W::DetachedAndEnded(consumers),
@@ -208,18 +208,23 @@ fn answer_from(answer: p::Answer) -> Result<Answer, DecodeError> {
         W::Deleted(messages) => Reply::Deleted { messages },
         W::Detached(consumers) => Reply::Detached { consumers, queue_ended: false },
         W::DetachedAndEnded(consumers) => Reply::Detached { consumers, queue_ended: true },
-        W::Rejected(rejected) => {
-            let pairs = rejected.slots.chunks_exact(2);
-            if !pairs.remainder().is_empty() {
-                return Err(unknown);
-            }
-            Reply::Rejected { slots: pairs.map(|pair| SlotRange { first: pair[0], count: pair[1] }).collect() }
+        W::Rejected(p::Rejected { slots, missing }) => {
+            Reply::NotTaken { rejected: ranges(&slots).ok_or(unknown)?, missing: ranges(&missing).ok_or(unknown)? }
         }
         W::Empty(_) => Reply::Empty,
         W::Purged(messages) => Reply::Purged { messages },
         W::Depth(depth) => Reply::Depth { messages: depth.messages, consumers: depth.consumers },
         W::Refused(code) => Reply::Refused(refusal_from(code).ok_or(unknown)?),
     }))
+}
+
+fn pairs(ranges: &[SlotRange]) -> Vec<u32> {
+    ranges.iter().flat_map(|range| [range.first, range.count]).collect()
+}
+
+fn ranges(pairs: &[u32]) -> Option<Vec<SlotRange>> {
+    let pairs = pairs.chunks_exact(2);
+    pairs.remainder().is_empty().then(|| pairs.map(|pair| SlotRange { first: pair[0], count: pair[1] }).collect())
 }
 
 fn refusal_code(refusal: Refusal) -> u32 {

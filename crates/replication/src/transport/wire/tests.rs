@@ -18,6 +18,10 @@ fn bytes() -> impl Strategy<Value = Bytes> {
     vec(any::<u8>(), 0..40).prop_map(Bytes::from)
 }
 
+fn slots() -> impl Strategy<Value = Vec<SlotRange>> {
+    vec(any::<(u32, u32)>().prop_map(|(first, count)| SlotRange { first, count }), 0..3)
+}
+
 fn answers() -> impl Strategy<Value = Answer> {
     let got = (any::<u64>(), any::<bool>(), any::<u32>(), any::<u64>(), bytes()).prop_map(
         |(seq, redelivered, delivery_count, remaining, record)| {
@@ -31,8 +35,8 @@ fn answers() -> impl Strategy<Value = Answer> {
         1 => any::<u64>().prop_map(|messages| Answer::Reply(Reply::Deleted { messages })),
         1 => any::<(u32, bool)>()
             .prop_map(|(consumers, queue_ended)| Answer::Reply(Reply::Detached { consumers, queue_ended })),
-        1 => vec(any::<(u32, u32)>().prop_map(|(first, count)| SlotRange { first, count }), 0..3)
-            .prop_map(|slots| Answer::Reply(Reply::Rejected { slots })),
+        1 => (slots(), slots())
+            .prop_map(|(rejected, missing)| Answer::Reply(Reply::NotTaken { rejected, missing })),
         1 => Just(Answer::Reply(Reply::Empty)),
         1 => any::<u64>().prop_map(|messages| Answer::Reply(Reply::Purged { messages })),
         1 => (any::<u64>(), any::<u32>())
