@@ -52,6 +52,11 @@ impl Disk {
         self.store.set_stalled_ms(0);
     }
 
+    /// The machine gets a new disk, with nothing on it.
+    pub(crate) fn wipe(&self) {
+        self.store.wipe();
+    }
+
     fn sync_time(&self) -> Duration {
         let mut state = self.state.lock();
         let slowest = state.slowest_ms;

@@ -77,6 +77,16 @@ impl Raft {
         self.progress.ended(node);
     }
 
+    /// A node has deleted its replica: the next one begins from nothing, but for what this one has promised.
+    pub(crate) fn deleted(&mut self, node: usize, group: GroupId) {
+        self.progress.deleted(node, group);
+    }
+
+    /// A node has a new disk, and is nobody that was there before.
+    pub(crate) fn wiped(&mut self, node: usize) {
+        self.progress.wiped(node);
+    }
+
     /// How far each group is known to be applied.
     pub(crate) fn last_applied(&self, group: GroupId) -> Option<EntryId> {
         self.applied.last(group)

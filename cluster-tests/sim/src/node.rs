@@ -5,8 +5,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use broker::Broker;
 use metadata::{Bootstrap, Command, HashAlgorithm, PasswordHash, VhostDefaults};
 use replication::{
-    Checkpoints, Clock, Config, Counts, Environment, Founder, Groups, Joined, Metadata, MetadataObserver, Replication,
-    Sessions, Timers,
+    Checkpoints, Clock, Config, Counts, Environment, Founder, Groups, Joined, Metadata, MetadataObserver, OwnState,
+    Replication, Sessions, Timers,
 };
 use storage::LogStore;
 use telemetry::{Shutdown, TaskKind};
@@ -19,7 +19,7 @@ use crate::{
     net::SimNetwork,
     plan::Plan,
     witness::NodeWitness,
-    world::{Running, World, name},
+    world::{Phase, Running, World, name},
 };
 
 const PORT: u16 = 25671;
@@ -29,6 +29,9 @@ const BEGIN_MS: u64 = 1_800_000_000_000;
 const RETRY: Duration = Duration::from_millis(500);
 /// As the server: without a completed sync for so long, leaderships are given away.
 const STALL_MS: u64 = 5_000;
+
+/// Why the process of a node ends that has left the cluster.
+pub(crate) const NO_MEMBER: &str = "it is no member any more";
 
 /// What a node's process needs each time that it starts.
 #[derive(Clone)]
@@ -58,6 +61,9 @@ pub(crate) async fn run(setup: Setup) -> turmoil::Result {
     telemetry::spawn(TaskKind::Background, "bootstrap", bootstrap(running.replication.clone()));
     let watch = watch_disk(Arc::clone(&disk), running.replication.clone());
     telemetry::spawn(TaskKind::Background, "disk watch", watch);
+    telemetry::spawn(TaskKind::Background, "operator", obey(Arc::clone(&world), at, running.replication.clone()));
+    let watch = watch_membership(Arc::clone(&world), at, running.replication.clone());
+    telemetry::spawn(TaskKind::Background, "membership watch", watch);
     running.replication.caught_up().await;
     world.trace.event(&name(at), format_args!("serves clients"));
     agents::start(&world, &plan, at, &running.broker);
@@ -89,7 +95,8 @@ async fn start(
 }
 
 fn config(world: &Arc<World>, plan: &Plan, disk: &Disk, at: usize) -> Config {
-    let founders = (0..world.nodes()).map(|at| Founder { name: name(at), address: format!("{}:{PORT}", name(at)) });
+    let address = |at| format!("{}:{PORT}", name(at));
+    let founders = (0..plan.founders).map(|at| Founder { name: name(at), address: address(at) });
     let clock = {
         let world = Arc::clone(world);
         Clock::of(move || {
@@ -103,9 +110,14 @@ fn config(world: &Arc<World>, plan: &Plan, disk: &Disk, at: usize) -> Config {
         name: name(at),
         founders: founders.collect(),
         seeds: Vec::new(),
-        address: None,
+        address: (at >= plan.founders).then(|| address(at)),
         shards: plan.shards,
-        timers: Timers { peer_grace: Duration::from_secs(3), ..Timers::default() },
+        timers: Timers {
+            peer_grace: Duration::from_secs(3),
+            replace_after: Duration::from_secs(3),
+            heal_after: plan.heal_after,
+            ..Timers::default()
+        },
         // So small that all of it happens within a run.
         checkpoints: Checkpoints {
             entries: plan.checkpoint_entries,
@@ -133,6 +145,30 @@ async fn bootstrap(replication: Replication) {
             .ok();
         tokio::time::sleep(RETRY).await;
     }
+}
+
+/// Takes the operator's orders to the cluster, until they are carried out.
+async fn obey(world: Arc<World>, at: usize, replication: Replication) {
+    loop {
+        tokio::time::sleep(RETRY).await;
+        let Some(leaving) = world.leave_order().filter(|_| world.phase() == Phase::Work) else { continue };
+        let told = replication.decommission(&name(leaving), false).await;
+        world.trace.event(&name(at), format_args!("decommission of {}: {told:?}", name(leaving)));
+        if told.is_ok() {
+            world.leave_ordered();
+        }
+    }
+}
+
+/// Ends the process of a node that is no member any more, as its operator would.
+async fn watch_membership(world: Arc<World>, at: usize, replication: Replication) {
+    let mut changes = replication.own_state_changes();
+    while replication.own_state() != OwnState::Gone {
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+    world.fail(at, NO_MEMBER.to_owned());
 }
 
 /// Gives leaderships away while the disk hangs, as the server does.

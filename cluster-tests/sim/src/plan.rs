@@ -5,10 +5,16 @@ use std::time::Duration;
 use rand::{Rng, SeedableRng, rngs::SmallRng, seq::IndexedRandom};
 use types::{FieldTable, FieldValue, ShortStr};
 
+/// Tells the random numbers of changes of members from the others.
+const CHANGES: u64 = 0x6d65_6d62_6572_7321;
+
 /// One run, drawn from its seed.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
+    /// Nodes that found the cluster. Those after them join it.
+    pub(crate) founders: usize,
+    /// All nodes.
     pub(crate) nodes: usize,
     pub(crate) shards: u32,
     pub(crate) queues: Vec<QueuePlan>,
@@ -21,6 +27,8 @@ pub(crate) struct Plan {
     /// The slowest sync when nothing is wrong.
     pub(crate) sync_max_ms: u64,
     pub(crate) checkpoint_entries: u64,
+    /// Replicas of a node that is silent for so long are made elsewhere.
+    pub(crate) heal_after: Duration,
     /// In their order.
     pub(crate) faults: Vec<(Duration, Fault)>,
 }
@@ -74,20 +82,28 @@ pub(crate) enum Fault {
     FailSync { node: usize },
     /// The node's clock is set.
     SetClock { node: usize, offset_ms: i64 },
+    /// The process is killed, and its machine gets a new disk.
+    Wipe { node: usize },
+    /// An operator wants the node to leave.
+    Decommission { node: usize },
 }
 
 impl Plan {
     pub(crate) fn draw(seed: u64) -> Plan {
         let mut random = SmallRng::seed_from_u64(seed);
         let random = &mut random;
-        let nodes = if random.random_bool(0.75) { 3 } else { 5 };
+        let founders = if random.random_bool(0.75) { 3 } else { 5 };
+        // Of its own, so that seeds without such changes are what they were before there were any.
+        let mut changes = SmallRng::seed_from_u64(seed ^ CHANGES);
+        let spare = usize::from(changes.random_bool(0.3));
         let queues = (0..random.random_range(1..=3))
             .map(|at| QueuePlan { name: format!("q{at}"), single_active_consumer: random.random_bool(0.2) });
         let queues = queues.collect();
         let work = Duration::from_millis(random.random_range(4_000..12_000));
         let mut plan = Plan {
             seed,
-            nodes,
+            founders,
+            nodes: founders + spare,
             shards: random.random_range(1..=3),
             queues,
             publishers: random.random_range(1..=2),
@@ -96,13 +112,17 @@ impl Plan {
             latency_max: Duration::from_millis(*[1, 2, 5, 20].choose(random).unwrap_or(&1)),
             sync_max_ms: *[0, 1, 3, 15].choose(random).unwrap_or(&0),
             checkpoint_entries: *[20, 60, 200, 100_000].choose(random).unwrap_or(&100_000),
+            heal_after: *[Duration::from_secs(2), Duration::from_secs(8), Duration::from_secs(600)]
+                .choose(&mut changes)
+                .unwrap_or(&Duration::MAX),
             faults: Vec::new(),
         };
         if random.random_bool(0.95) {
             plan.draw_network_faults(random);
             plan.draw_node_faults(random);
-            plan.faults.sort_by_key(|(at, _)| *at);
         }
+        plan.draw_changes(&mut changes);
+        plan.faults.sort_by_key(|(at, _)| *at);
         plan
     }
 
@@ -159,6 +179,25 @@ impl Plan {
                 Fault::CutOneWay { pairs: pairs.filter(|_| random.random_bool(0.7)).collect() }
             }
             _ => Fault::Slow { latency: Duration::from_millis(random.random_range(20..300)) },
+        }
+    }
+
+    /// Members that come, go, and lose their disks. No more than one disk in a run: with two, all replicas that had a message may be gone.
+    fn draw_changes(&mut self, random: &mut SmallRng) {
+        let half = u64::try_from(self.work.as_millis() / 2).unwrap_or(u64::MAX);
+        let mut time = |from| Duration::from_millis(random.random_range(from..from + half));
+        let (joins, leaves, loses) = (time(300), time(1_000), time(1_000));
+        for node in self.founders..self.nodes {
+            self.faults.push((joins, Fault::Start { node }));
+            if random.random_bool(0.6) {
+                self.faults.push((joins + leaves, Fault::Decommission { node: random.random_range(0..self.nodes) }));
+            }
+        }
+        if random.random_bool(0.2) {
+            let node = random.random_range(0..self.founders);
+            self.faults.push((loses, Fault::Wipe { node }));
+            let down = Duration::from_millis(*[10, 1_000, 4_000].choose(random).unwrap_or(&10));
+            self.faults.push((loses + down, Fault::Start { node }));
         }
     }
 

@@ -18,7 +18,7 @@ use crate::{
     disk::Disk,
     mutation::Mutation,
     network::Links,
-    node::{self, Setup},
+    node::{self, NO_MEMBER, Setup},
     plan::{Fault, Plan},
     witness,
     world::{World, name},
@@ -79,6 +79,8 @@ struct Run {
     disks: Vec<Arc<Disk>>,
     stores: Vec<Arc<SimStore>>,
     links: Links,
+    /// Nodes that have left the cluster.
+    left: Vec<bool>,
     /// Nodes that feel a fault of the network until then.
     shaken_until: Vec<Duration>,
     /// The next fault of the plan.
@@ -105,8 +107,12 @@ impl Run {
             .collect();
         for (at, disk) in disks.iter().enumerate() {
             let setup = Setup { world: Arc::clone(world), plan: Arc::clone(plan), disk: Arc::clone(disk), at };
-            world.started(at);
             sim.host(name(at), move || node::run(setup.clone()));
+            if at < plan.founders {
+                world.started(at);
+            } else {
+                sim.crash(name(at));
+            }
         }
         Run {
             plan: Arc::clone(plan),
@@ -115,6 +121,7 @@ impl Run {
             stores: disks.iter().map(|disk| Arc::clone(&disk.store)).collect(),
             disks,
             links: Links::new(plan.nodes),
+            left: vec![false; plan.nodes],
             shaken_until: vec![Duration::ZERO; plan.nodes],
             next: 0,
             steps: 0,
@@ -155,6 +162,7 @@ impl Run {
             if self.steps.is_multiple_of(LOOK_EVERY) {
                 // A sync that was told to fail may have done so only now.
                 (0..self.plan.nodes).for_each(|node| self.start(node));
+                self.end_who_left();
                 unfinished = self.unfinished();
                 if unfinished.is_empty() {
                     break;
@@ -181,7 +189,9 @@ impl Run {
         self.steps += 1;
         for node in 0..self.plan.nodes {
             if let Some(why) = self.world.failure(node) {
-                if !self.stores[node].has_failed() {
+                if self.world.leaving() == Some(node) && why == NO_MEMBER {
+                    self.left[node] = true;
+                } else if !self.stores[node].has_failed() {
                     self.world.violation(format!("node {} stopped by itself: {why}", node + 1));
                 }
                 self.kill(node, false);
@@ -214,6 +224,12 @@ impl Run {
             Fault::Start { node } => self.start(node),
             Fault::Stall { node, lasts } => self.disks[node].stall_until(self.sim.elapsed() + lasts),
             Fault::FailSync { node } => self.stores[node].fail_next_sync(),
+            Fault::Wipe { node } => {
+                self.kill(node, false);
+                self.disks[node].wipe();
+                self.world.raft.lock().wiped(node);
+            }
+            Fault::Decommission { node } => self.world.order_leave(node),
             Fault::SetClock { node, offset_ms } => self.world.set_clock_offset_ms(node, offset_ms),
         }
     }
@@ -240,7 +256,7 @@ impl Run {
     }
 
     fn start(&mut self, node: usize) {
-        if self.world.is_up(node) {
+        if self.world.is_up(node) || self.left[node] {
             return;
         }
         self.links.set_dark(&self.sim, node, false);
@@ -248,15 +264,35 @@ impl Run {
         self.sim.bounce(name(node));
     }
 
+    /// Whether a node that runs knows that one as a member.
+    fn is_member(&self, node: usize) -> bool {
+        let others = (0..self.plan.nodes).filter(|other| *other != node);
+        let mut others = others.filter_map(|other| self.world.running(other));
+        others.all(|other| other.replication.cluster_status().nodes.iter().any(|member| member.name == name(node)))
+    }
+
+    /// A node that has left without hearing of it is ended by its operator.
+    fn end_who_left(&mut self) {
+        if let Some(node) = self.world.leaving().filter(|node| !self.left[*node])
+            && !self.is_member(node)
+        {
+            self.left[node] = true;
+            self.kill(node, false);
+        }
+    }
+
     /// What is not well yet.
     fn unfinished(&self) -> Vec<String> {
         let mut what = Vec::new();
-        for at in 0..self.plan.nodes {
+        for at in (0..self.plan.nodes).filter(|at| !self.left[*at]) {
             let Some(running) = self.world.running(at) else {
                 what.push(format!("{} has not started", name(at)));
                 continue;
             };
             let replication = &running.replication;
+            if let Some(waiting) = replication.cluster_status().waiting {
+                what.push(format!("{} waits: {waiting}", name(at)));
+            }
             let leaderless = replication.leaderless();
             if !leaderless.is_empty() {
                 what.push(format!("{} knows no leader of {leaderless:?}", name(at)));

@@ -66,6 +66,11 @@ impl Witness for NodeWitness {
         self.verdict(verdict);
     }
 
+    fn deleted(&self, group: GroupId) {
+        self.world.trace.event(&name(self.at), format_args!("deleted its replica of {group}"));
+        self.world.raft.lock().deleted(self.at, group);
+    }
+
     fn leads(&self, group: GroupId, first: EntryId) {
         let EntryId { term, leader, index } = first;
         self.world.trace.event(&name(self.at), format_args!("leads {group} as {term}-{leader} from {index}"));

@@ -46,6 +46,8 @@ pub(crate) struct World {
     hosts: Mutex<Vec<Host>>,
     violations: Mutex<Vec<String>>,
     phase: Mutex<Phase>,
+    /// A node that an operator wants to leave, and whether the cluster knows.
+    leaving: Mutex<Option<(usize, bool)>>,
     publishing: AtomicUsize,
 }
 
@@ -89,12 +91,9 @@ impl World {
             hosts: Mutex::new((0..nodes).map(|_| Host::default()).collect()),
             violations: Mutex::default(),
             phase: Mutex::new(Phase::Work),
+            leaving: Mutex::default(),
             publishing: AtomicUsize::new(0),
         })
-    }
-
-    pub(crate) fn nodes(&self) -> usize {
-        self.hosts.lock().len()
     }
 
     /// Something happened that must not.
@@ -116,6 +115,29 @@ impl World {
     /// How many publishers have not got all their answers.
     pub(crate) fn publishing(&self) -> usize {
         self.publishing.load(Ordering::Relaxed)
+    }
+
+    /// An operator wants a node to leave.
+    pub(crate) fn order_leave(&self, at: usize) {
+        *self.leaving.lock() = Some((at, false));
+    }
+
+    /// The node that is to leave, of which the cluster does not know yet.
+    pub(crate) fn leave_order(&self) -> Option<usize> {
+        let order = *self.leaving.lock();
+        order.filter(|(_, is_known)| !is_known).map(|(at, _)| at)
+    }
+
+    /// The cluster may know.
+    pub(crate) fn leave_ordered(&self) {
+        if let Some((_, is_known)) = &mut *self.leaving.lock() {
+            *is_known = true;
+        }
+    }
+
+    /// The node that is to leave, or has left.
+    pub(crate) fn leaving(&self) -> Option<usize> {
+        self.leaving.lock().map(|(at, _)| at)
     }
 
     pub(crate) fn phase(&self) -> Phase {

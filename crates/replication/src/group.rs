@@ -12,6 +12,7 @@ use openraft::{
         AppendEntriesRequest, StreamAppendResult, TransferLeaderRequest, TransferLeaderResponse, VoteRequest,
         VoteResponse,
     },
+    storage::RaftLogStorage,
     type_config::alias::SnapshotOf,
 };
 use parking_lot::Mutex;
@@ -24,11 +25,14 @@ use types::{GroupId, NodeId};
 use crate::{
     BoxFuture,
     batcher::Batcher,
+    blocking,
     config::Config,
     entry_cache::EntryCache,
     health::Health,
+    inspect::Witness,
     log_store::GroupLog,
     machine::Machine,
+    promise::Promise,
     raft_types::{Batch, C, Vote},
     state_machine::{SnapshotData, StateMachine},
     transport::{Asked, Factory, Live, Peers, Port},
@@ -70,6 +74,9 @@ pub(crate) struct Group<M: Machine> {
     pub log: GroupLog,
     pub health: Arc<Health>,
     store: Arc<dyn LogStore>,
+    /// What earlier replicas of the group on this node have promised.
+    promise: Promise,
+    witness: Option<Arc<dyn Witness>>,
     /// Ends the group's tasks.
     life: Shutdown,
 }
@@ -84,7 +91,11 @@ impl<M: Machine> Group<M> {
         cache: Arc<EntryCache>,
         founding: Option<BTreeSet<NodeId>>,
     ) -> Result<Arc<Self>, io::Error> {
-        let log = GroupLog::open(id, Arc::clone(&context.store), cache)?;
+        let mut log = GroupLog::open(id, Arc::clone(&context.store), cache)?;
+        let promise = Promise::read(&context.store, id).map_err(io::Error::other)?;
+        if let Some(vote) = promise.vote.filter(|vote| log.vote() < Some(*vote)) {
+            log.save_vote(&vote).await?;
+        }
         let machine = Arc::new(Mutex::new(machine));
         let witness = context.config.environment.witness.clone();
         let state_machine = StateMachine::open(
@@ -93,7 +104,7 @@ impl<M: Machine> Group<M> {
             Arc::clone(&context.store),
             log.clone(),
             Arc::clone(&machine),
-            witness,
+            witness.clone(),
         )?;
         let live = {
             let (machine, store) = (Arc::clone(&machine), Arc::clone(&context.store));
@@ -104,12 +115,17 @@ impl<M: Machine> Group<M> {
             }
         };
         let network = Factory { group: id, peers: Arc::clone(&context.peers), asked: Arc::clone(&context.asked), live };
-        let config = context.config.timers.raft(&context.config.cluster_name).validate().map_err(io::Error::other)?;
+        let config = openraft::Config {
+            enable_elect: promise.allows(log.last_log_id()),
+            ..context.config.timers.raft(&context.config.cluster_name)
+        };
+        let config = config.validate().map_err(io::Error::other)?;
         let raft = Raft::new(context.node.0, Arc::new(config), network, log.clone(), state_machine)
             .await
             .map_err(io::Error::other)?;
         let (health, store) = (Arc::clone(&context.health), Arc::clone(&context.store));
-        let group = Group { id, raft, machine, batcher, log, health, store, life: context.shutdown.clone() };
+        let life = context.shutdown.clone();
+        let group = Group { id, raft, machine, batcher, log, health, store, promise, witness, life };
         if let Some(voters) = founding.filter(|voters| voters.contains(&context.node)) {
             group.initialize(&voters).await?;
         }
@@ -120,6 +136,11 @@ impl<M: Machine> Group<M> {
             format!("batcher of group {id}"),
             Arc::clone(&group).propose(context.shutdown.clone()),
         );
+        if !group.keeps_promise() {
+            let shutdown = context.shutdown.clone();
+            let work = Arc::clone(&group).catch_up(shutdown);
+            telemetry::task::spawn(TaskKind::Background, format!("promise of group {id}"), work);
+        }
         Ok(group)
     }
 
@@ -134,6 +155,22 @@ impl<M: Machine> Group<M> {
             Err(openraft::errors::RaftError::APIError(openraft::errors::InitializeError::NotAllowed(_))) => Ok(()),
             Err(error) => Err(io::Error::other(error)),
         }
+    }
+
+    /// Whether this replica has as much of the log as earlier ones have acknowledged.
+    fn keeps_promise(&self) -> bool {
+        self.promise.allows(self.log.last_log_id())
+    }
+
+    /// Lets the replica stand for election once it may.
+    async fn catch_up(self: Arc<Self>, shutdown: Shutdown) {
+        while !self.keeps_promise() {
+            tokio::select! {
+                () = tokio::time::sleep(REFUSED_PAUSE) => {}
+                () = shutdown.triggered() => return,
+            }
+        }
+        self.raft.runtime_config().elect(true);
     }
 
     /// Proposes what the batcher gathers, until the node stops or the group fails.
@@ -220,14 +257,28 @@ impl<M: Machine> Group<M> {
         if tokio::time::timeout(CLOSE_TIMEOUT, idle).await.is_err() {
             tracing::warn!(group_id = %self.id, "group is still in use though it ended");
         }
+        if let Err(error) = self.keep_promise().await {
+            tracing::error!(group_id = %self.id, %error, "what the group's replica has promised could not be kept, its data stays");
+            return;
+        }
         let (sender, done) = oneshot::channel();
         self.store.forget(self.id, Box::new(move |result| drop(sender.send(result))));
         match done.await {
-            Ok(Ok(())) => tracing::info!(group_id = %self.id, "the group's replica on this node is gone"),
+            Ok(Ok(())) => {
+                tracing::info!(group_id = %self.id, "the group's replica on this node is gone");
+                self.witness.iter().for_each(|witness| witness.deleted(self.id));
+            }
             Ok(Err(error)) => tracing::error!(group_id = %self.id, %error, "data of the group could not be deleted"),
             // The store has failed, which it says itself.
             Err(_) => {}
         }
+    }
+
+    /// What must outlive the replica.
+    async fn keep_promise(&self) -> Result<(), io::Error> {
+        let promise = self.promise.and(self.log.vote(), self.log.last_log_id());
+        let (store, group) = (Arc::clone(&self.store), self.id);
+        blocking::read(store.is_in_memory(), move || promise.keep(&store, group)).await?.map_err(io::Error::other)
     }
 
     /// How far each voter has the log, as a leader knows it.
@@ -253,7 +304,7 @@ impl<M: Machine> Group<M> {
     /// Stands for election at once, past the lease of a leader whose process is known to be gone. Raft's safety does not depend on
     /// the lease; it only keeps a slow follower from disturbing a leader that is there.
     pub(crate) async fn take_over(&self, node: NodeId) {
-        if self.health.is_stalled() {
+        if self.health.is_stalled() || !self.keeps_promise() {
             return;
         }
         use openraft::async_runtime::WatchReceiver;
@@ -287,6 +338,11 @@ impl<M: Machine> Port for Group<M> {
     }
 
     fn vote(&self, request: VoteRequest<C>, pre_vote: bool) -> BoxFuture<Option<VoteResponse<C>>> {
+        if !self.promise.allows(request.last_log_id) {
+            let refusal =
+                VoteResponse::new(self.log.vote().unwrap_or_else(|| Vote::new(0, 0)), self.promise.last, false);
+            return Box::pin(std::future::ready(Some(refusal)));
+        }
         let raft = self.raft.clone();
         Box::pin(
             async move { if pre_vote { raft.pre_vote(request).await.ok() } else { raft.vote(request).await.ok() } },
@@ -294,8 +350,9 @@ impl<M: Machine> Port for Group<M> {
     }
 
     fn transfer(&self, request: TransferLeaderRequest<C>) -> BoxFuture<Option<TransferLeaderResponse<C>>> {
-        if self.health.is_stalled() && request.to_node_id() == self.raft.node_id() {
-            return Box::pin(async { None }); // It could not even note its vote.
+        let is_here = request.to_node_id() == self.raft.node_id();
+        if is_here && (self.health.is_stalled() || !self.keeps_promise()) {
+            return Box::pin(async { None }); // It could not even note its vote, or may not stand.
         }
         let raft = self.raft.clone();
         Box::pin(async move { raft.handle_transfer_leader(request).await.ok() })
@@ -318,3 +375,6 @@ impl<M: Machine> Port for Group<M> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -86,6 +86,9 @@ pub trait Witness: fmt::Debug + Send + Sync + 'static {
 
     /// A replica leads, or did so: it is about to apply the first entry that it proposed as this leader, and has applied all before.
     fn leads(&self, group: GroupId, first: EntryId);
+
+    /// The replica has ended, and its data is deleted.
+    fn deleted(&self, group: GroupId);
 }
 
 /// The machine of a replica.

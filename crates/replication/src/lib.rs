@@ -38,6 +38,7 @@ pub mod metrics;
 mod moves;
 pub mod mutation;
 mod node;
+mod promise;
 mod proposals;
 mod raft_types;
 mod reconcile;

@@ -131,6 +131,11 @@ impl Members {
         }
     }
 
+    /// Where in a group's log the membership is that its leader reported last.
+    pub(crate) fn moved_at(&self, group: GroupId) -> u64 {
+        self.table.read().cluster.placements.get(&group).map_or(0, |placement| placement.moved_at)
+    }
+
     /// Whether this node is, or is to be, among a group's voters.
     pub(crate) fn concerns(&self, group: GroupId) -> bool {
         self.table.read().cluster.placements.get(&group).is_some_and(|placement| placement.concerns(self.node))

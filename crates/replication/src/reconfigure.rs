@@ -102,10 +102,11 @@ impl<M: Machine> Group<M> {
         (now.is_committed && !now.is_joint).then_some((now.voters, now.index))
     }
 
-    /// Whether a node has a vote in the last membership of this replica's log, committed or not, and is not about to lose it.
-    pub(crate) fn is_plain_voter(&self, node: NodeId) -> bool {
+    /// Whether a node has a vote in the last membership of this replica's log, committed or not, and is not about to lose it; and
+    /// nobody was told of a membership that comes after it, whose place in the log is `told_at`.
+    pub(crate) fn is_plain_voter(&self, node: NodeId, told_at: u64) -> bool {
         let now = self.membership();
-        !now.is_joint && now.voters.contains(&node)
+        !now.is_joint && now.voters.contains(&node) && now.index >= told_at
     }
 
     /// Whether this replica is all of the group.

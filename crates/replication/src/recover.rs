@@ -21,6 +21,7 @@ use crate::{
     environment::Network,
     founding::{CLUSTER, MEMBERS, UUID},
     log_codec,
+    promise::{Promise, PromiseError},
     raft_types::{Entry, LogId, Membership, Vote},
     transport::found_at,
 };
@@ -118,7 +119,14 @@ fn go_on_alone(store: &Arc<dyn LogStore>, group: GroupId, node: u64) -> Result<b
     let state = store.recover(group)?;
     let vote = state.vote.clone().map(log_codec::vote).transpose()?;
     let last = last_log_id(&state)?;
-    let term = vote.map_or(0, |vote| vote.leader_id.term).max(last.map_or(0, |id| id.leader_id.term)) + 1;
+    // What an earlier replica promised is over with it.
+    let promise = Promise::read(store, group).map_err(|error| match error {
+        PromiseError::Store(error) => RecoverError::Store(error),
+        PromiseError::Damaged(error) => RecoverError::Damaged(error),
+    })?;
+    let promise = promise.and(vote, last);
+    let term =
+        promise.vote.map_or(0, |vote| vote.leader_id.term).max(promise.last.map_or(0, |id| id.leader_id.term)) + 1;
     let index = last.map_or(0, |id| id.index + 1);
     let alone = Membership::new_with_defaults(vec![BTreeSet::from([node])], [node]);
     let entry = Entry { log_id: log_codec::log_id(term, node, index), payload: EntryPayload::Membership(alone) };

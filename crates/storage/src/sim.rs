@@ -81,6 +81,16 @@ impl SimStore {
         drop(lost);
     }
 
+    /// Nothing is left, as on a new disk.
+    pub fn wipe(&self) {
+        let mut disk = self.disk.lock();
+        let lost = disk.crash(0);
+        disk.durable = State::default();
+        disk.written = State::default();
+        drop(disk);
+        drop(lost);
+    }
+
     /// Lets the next sync that has something to do fail: all completions fail from then on, until a [`SimStore::crash`].
     pub fn fail_next_sync(&self) {
         self.disk.lock().fail_next_sync = true;

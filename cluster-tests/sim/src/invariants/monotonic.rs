@@ -52,6 +52,16 @@ impl Progress {
         Ok(())
     }
 
+    pub(crate) fn deleted(&mut self, node: usize, group: GroupId) {
+        if let Some(replica) = self.0.get_mut(&(node, group)) {
+            replica.applied = 0;
+        }
+    }
+
+    pub(crate) fn wiped(&mut self, node: usize) {
+        self.0.retain(|(of, _), _| *of != node);
+    }
+
     pub(crate) fn ended(&mut self, node: usize) {
         for ((of, _), replica) in &mut self.0 {
             if *of == node {

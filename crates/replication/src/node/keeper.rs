@@ -111,7 +111,8 @@ impl Keeper {
         }
         // Who was removed while it was away knows nothing of that; but who leads now does not send it anything.
         let leader_term = self.inner.client(group).known_leader_term();
-        replica.is_plain_voter(node) && leader_term.is_none_or(|term| term == replica.term())
+        replica.is_plain_voter(node, self.inner.members.moved_at(group))
+            && leader_term.is_none_or(|term| term == replica.term())
     }
 
     /// Tells the cluster where this node is, when it has moved.

@@ -291,7 +291,11 @@ impl NetStreamAppend<C> for Client {
         let outbox = shared.peers.outbox(self.target, self.kind);
         let (group, target, kind, asked) = (shared.group, self.target, self.kind, Arc::clone(&shared.asked));
         Box::pin(async move {
-            let Some(outbox) = outbox else { return Err(unreachable(target)) };
+            let Some(outbox) = outbox else {
+                // openraft pauses before it reads the next request, and so not at all when a stream does not begin.
+                tokio::time::sleep(LINK_WAIT).await;
+                return Err(unreachable(target));
+            };
             // A link that comes back is used at once, and nothing is read for one that is down. Heartbeats come by themselves.
             if kind == LinkKind::Raft && tokio::time::timeout(LINK_WAIT, outbox.opened()).await.is_err() {
                 return Err(unreachable(target));
@@ -428,5 +432,28 @@ impl NetSnapshot<C> for Client {
                 }
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt, stream};
+
+    use super::*;
+    use crate::{environment::Environment, transport::Local};
+
+    #[tokio::test]
+    async fn a_stream_to_a_node_that_is_no_member_any_more_is_not_begun_again_at_once() {
+        let network = Environment::default().network;
+        let local = Local { cluster_id: bytes::Bytes::new(), node: NodeId(1), boot: 1 };
+        let live = server::Live { indexes: Arc::new(Vec::new), is_in_memory: true, blob: Arc::new(|_| Ok(None)) };
+        let peers = Arc::new(Peers::new(network, local, Vec::new()));
+        let factory = Factory { group: GroupId(1), peers, asked: Arc::default(), live };
+        let mut client = factory.client(2, LinkKind::Raft);
+        let option = RPCOption::new(Duration::from_secs(1));
+        let begin = client.stream_append(stream::empty::<AppendEntriesRequest<C>>(), option);
+        tokio::pin!(begin);
+        assert!((&mut begin).now_or_never().is_none(), "it takes its time");
+        assert!(begin.await.is_err());
     }
 }
