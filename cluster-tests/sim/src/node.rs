@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use broker::Broker;
 use metadata::{Bootstrap, Command, HashAlgorithm, PasswordHash, VhostDefaults};
 use replication::{
-    Checkpoints, Clock, Config, Counts, Environment, Founder, Groups, Joined, Metadata, MetadataObserver, OwnState,
+    Checkpoints, Clock, ClusterError, Config, Counts, Environment, Founder, Groups, Joined, Metadata, MetadataObserver, OwnState,
     Replication, Sessions, Timers,
 };
 use storage::LogStore;
@@ -152,9 +152,12 @@ async fn obey(world: Arc<World>, at: usize, replication: Replication) {
     loop {
         tokio::time::sleep(RETRY).await;
         let Some(leaving) = world.leave_order().filter(|_| world.phase() == Phase::Work) else { continue };
+        if replication.cluster_status().nodes.iter().all(|member| member.name != name(leaving)) {
+            continue;
+        }
         let told = replication.decommission(&name(leaving), false).await;
         world.trace.event(&name(at), format_args!("decommission of {}: {told:?}", name(leaving)));
-        if told.is_ok() {
+        if matches!(told, Ok(_) | Err(ClusterError::Unavailable(_))) {
             world.leave_ordered();
         }
     }

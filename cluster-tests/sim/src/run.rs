@@ -189,7 +189,8 @@ impl Run {
         self.steps += 1;
         for node in 0..self.plan.nodes {
             if let Some(why) = self.world.failure(node) {
-                if self.world.leaving() == Some(node) && why == NO_MEMBER {
+                // Who left while it was still joining finds that it belongs to nobody.
+                if self.world.leaving() == Some(node) && (why == NO_MEMBER || !self.is_member(node)) {
                     self.left[node] = true;
                 } else if !self.stores[node].has_failed() {
                     self.world.violation(format!("node {} stopped by itself: {why}", node + 1));

@@ -128,16 +128,17 @@ impl World {
         order.filter(|(_, is_known)| !is_known).map(|(at, _)| at)
     }
 
-    /// The cluster may know.
+    /// The cluster knows, or may know.
     pub(crate) fn leave_ordered(&self) {
         if let Some((_, is_known)) = &mut *self.leaving.lock() {
             *is_known = true;
         }
     }
 
-    /// The node that is to leave, or has left.
+    /// The node that is to leave, or has left, once the cluster knows.
     pub(crate) fn leaving(&self) -> Option<usize> {
-        self.leaving.lock().map(|(at, _)| at)
+        let order = *self.leaving.lock();
+        order.filter(|(_, is_known)| *is_known).map(|(at, _)| at)
     }
 
     pub(crate) fn phase(&self) -> Phase {

@@ -40,7 +40,7 @@ impl Promise {
     /// What was kept of earlier replicas.
     pub(crate) fn read(store: &Arc<dyn LogStore>, group: GroupId) -> Result<Self, PromiseError> {
         let kept = store.read_node_value(&key(group))?;
-        kept.map_or(Ok(Promise::default()), |bytes| Ok(Promise::decode(bytes)?))
+        Ok(kept.map(Promise::decode).transpose()?.unwrap_or_default())
     }
 
     /// Keeps it; returns when it is durable.

@@ -76,7 +76,12 @@ impl Cluster {
         moving.find_map(|(group, placement)| {
             let mut newcomers = placement.wanted.difference(&placement.voters);
             let is_stalled = placement.wanted != placement.voters && observed.stalled.contains(group);
-            if (is_stalled || newcomers.any(|node| self.cannot_take(*node, observed))) && !placement.voters.is_empty() {
+            // Of those that stay, one is gone for good, and without it the move would end in a group that can do nothing.
+            let is_doomed = placement.wanted != placement.voters
+                && !has_majority(&placement.wanted, observed)
+                && placement.wanted.iter().any(|node| self.cannot_take(*node, observed));
+            let cannot_go_on = is_stalled || is_doomed || newcomers.any(|node| self.cannot_take(*node, observed));
+            if cannot_go_on && !placement.voters.is_empty() {
                 return Some(place(*group, placement, placement.voters.clone()));
             }
             has_majority(&placement.voters, observed).then(|| self.moves(*group, placement))
@@ -170,13 +175,13 @@ impl Cluster {
     }
 
     fn growth(&self, observed: &Observed) -> Plan {
-        let nodes = self.staying().filter(|member| member.state != MemberState::Joining).count();
+        let there = self.staying().filter(|member| member.state != MemberState::Joining).count();
+        let soon = self.staying().count();
         first(self.settled().filter_map(|(group, placement)| {
-            let count = Cluster::voters_wanted(group, nodes);
             let mut wanted = placement.wanted.clone();
-            if wanted.len() < count {
+            if wanted.len() < Cluster::voters_wanted(group, there) {
                 wanted.insert(self.substitute(group, placement, observed)?);
-            } else if wanted.len() > count {
+            } else if wanted.len() > Cluster::voters_wanted(group, soon) {
                 // Fewer than before are enough: first those that are not there.
                 let least = |node: &&NodeId| (observed.live.contains(node), std::cmp::Reverse(**node));
                 wanted.remove(&placement.wanted.iter().min_by_key(least).copied()?);

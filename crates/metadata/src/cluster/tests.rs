@@ -231,6 +231,28 @@ fn a_node_leaves_when_others_have_its_replicas_and_not_when_there_would_be_too_f
 }
 
 #[test]
+fn a_group_does_not_shrink_when_a_node_leaves_while_another_joins() {
+    let mut world = World::of(3);
+    world.admit("n4", "disk 4", None).unwrap();
+    world.state(3, MemberState::Leaving, false).unwrap();
+    assert!(!world.step(), "nobody can take its replicas yet");
+    world.there(4);
+    world.settle();
+    assert!((0..=SHARDS).all(|group| world.voters(GroupId(group)) == nodes(&[1, 2, 4])));
+}
+
+#[test]
+fn a_move_that_would_end_without_a_majority_is_given_up_when_a_node_that_stays_has_lost_its_disk() {
+    let mut world = World::of(3);
+    world.place(0, &[1, 2]).unwrap();
+    world.gone(2);
+    world.admit("n2", "new disk", Some(2)).unwrap();
+    world.there(4);
+    world.settle();
+    assert!((0..=SHARDS).all(|group| world.voters(GroupId(group)) == nodes(&[1, 3, 4])));
+}
+
+#[test]
 fn a_node_does_not_leave_while_the_node_that_could_take_its_replicas_is_away() {
     let mut world = World::of(4);
     world.gone(1);
