@@ -155,11 +155,10 @@ async fn obey(world: Arc<World>, at: usize, replication: Replication) {
         if replication.cluster_status().nodes.iter().all(|member| member.name != name(leaving)) {
             continue;
         }
+        world.leave_ordered(true);
         let told = replication.decommission(&name(leaving), false).await;
         world.trace.event(&name(at), format_args!("decommission of {}: {told:?}", name(leaving)));
-        if matches!(told, Ok(_) | Err(ClusterError::Unavailable(_))) {
-            world.leave_ordered();
-        }
+        world.leave_ordered(matches!(told, Ok(_) | Err(ClusterError::Unavailable(_))));
     }
 }
 

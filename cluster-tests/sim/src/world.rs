@@ -128,10 +128,10 @@ impl World {
         order.filter(|(_, is_known)| !is_known).map(|(at, _)| at)
     }
 
-    /// The cluster knows, or may know.
-    pub(crate) fn leave_ordered(&self) {
+    /// The cluster knows of the order or may know, or it does not.
+    pub(crate) fn leave_ordered(&self, is_so: bool) {
         if let Some((_, is_known)) = &mut *self.leaving.lock() {
-            *is_known = true;
+            *is_known = is_so;
         }
     }
 

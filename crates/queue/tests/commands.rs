@@ -3,6 +3,7 @@
 
 use queue::{
     CancelReason, Cancelled, Command, ConsumerOptions, Delivery, Enqueue, EnqueueRun, Got, QueueConfig, Refusal, Reply,
+    SlotRange,
 };
 use types::{ConsumerKey, MessageRef, NodeId, QueueId, SeqRange};
 
@@ -147,7 +148,8 @@ fn a_message_in_several_queues_is_needed_until_the_last_is_done_with_it() {
 fn an_entry_whose_messages_find_no_queue_is_dead_at_once() {
     let mut group = Group::new();
     let (reply, out) = group.act(publish(&[GONE], 3));
-    assert_eq!((reply, out.dead), (Reply::Done, vec![group.index]));
+    let missing = vec![SlotRange { first: 0, count: 3 }];
+    assert_eq!((reply, out.dead), (Reply::NotTaken { rejected: vec![], missing }, vec![group.index]));
 }
 
 #[test]

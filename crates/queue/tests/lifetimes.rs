@@ -1,7 +1,7 @@
 //! How long queues live.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use queue::{Command, EndReason, QueueConfig, QueueEnded, Refusal, Reply};
+use queue::{Command, EndReason, QueueConfig, QueueEnded, Refusal, Reply, SlotRange};
 use types::Timestamp;
 
 #[path = "support/group.rs"]
@@ -123,7 +123,8 @@ fn a_queue_whose_time_is_over_is_not_seen_by_any_command() {
     let mut group = Group::with(expires(100));
     group.now += 100;
     let (reply, out) = group.act(publish(&[QUEUE], 1));
-    assert_eq!((reply, out.dead), (Reply::Done, vec![group.index]));
+    let missing = vec![SlotRange { first: 0, count: 1 }];
+    assert_eq!((reply, out.dead), (Reply::NotTaken { rejected: vec![], missing }, vec![group.index]));
 }
 
 #[test]
