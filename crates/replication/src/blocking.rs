@@ -1,8 +1,8 @@
-//! Reads of the store: from a disk beside the runtime's threads, from memory at once.
+//! Work with the store that may take its time: with a disk beside the runtime's threads, with memory at once.
 
 use std::io;
 
-/// Does a read where it may take its time.
+/// Does a read, or waits for a write, where it may take its time.
 ///
 /// # Errors
 /// When the runtime ends meanwhile.

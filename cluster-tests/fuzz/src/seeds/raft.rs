@@ -63,7 +63,7 @@ fn replies() -> Kind {
     let answers = [
         A::Done(p::Nothing {}),
         A::Deleted(3),
-        A::Rejected(p::Rejected { slots: vec![0, 2, 5, 1] }),
+        A::Rejected(p::Rejected { slots: vec![0, 2, 5, 1], missing: vec![7, 1] }),
         A::Depth(p::Depth { messages: 5, consumers: 1 }),
         A::Refused(2),
         A::Got(p::Got { seq: 1, redelivered: true, delivery_count: 2, remaining: 3, record: (&b"record"[..]).into() }),

@@ -8,7 +8,7 @@ use types::GroupId;
 
 use super::Inner;
 use crate::{
-    founding,
+    blocking, founding,
     group::{Context, Group},
     shard::ShardMachine,
     transport::PeerAddress,
@@ -59,7 +59,7 @@ impl Keeper {
     /// Writes the members down for the next start.
     async fn remember(&self, cluster: &Cluster) -> bool {
         let (store, cluster) = (Arc::clone(&self.context.store), cluster.clone());
-        let written = tokio::task::spawn_blocking(move || founding::remember(&store, &cluster)).await;
+        let written = blocking::read(store.is_in_memory(), move || founding::remember(&store, &cluster)).await;
         match written {
             Ok(Ok(())) => true,
             Ok(Err(error)) => {
