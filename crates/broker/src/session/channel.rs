@@ -41,7 +41,7 @@ pub(crate) const EVENT_BYTES: usize = 256;
 /// A channel, from the session's side.
 ///
 /// Its events are acted on strictly in order. A method that needs others (a group, a majority) makes an
-/// [`Operation`](super::operation::Operation); until that is done, later events wait in `backlog`, but for declarations behind
+/// [operation](super::operation); until that is done, later events wait in `backlog`, but for declarations behind
 /// declarations, which [go ahead](super::ahead). Publishes and settlements need nobody: they are submitted and answered later.
 #[derive(Debug)]
 pub(crate) struct Channel {

@@ -2,7 +2,7 @@
 //!
 //! Usually the queue has just been deleted: then they are gone as they would be with it, and are confirmed. But a node that was cut off may
 //! not have heard yet that a queue was deleted and declared anew, and routes to the old one what is meant for the new one. So before such a
-//! message is confirmed, the node makes sure that it knows of everything (the [barrier](crate::barrier)). If there is a queue of that name
+//! message is confirmed, the node makes sure that it knows of everything (the [barrier]). If there is a queue of that name
 //! again, the message is refused, and its publisher publishes it again.
 
 use metadata::Machine;

@@ -2,7 +2,7 @@
 //!
 //! A node that was cut off, and is there again, may not have heard yet of what others have declared meanwhile; one that still is cut off
 //! does not hear of it at all. Before a client is told that something is not there, and loses its channel, or its message is dropped since
-//! no queue takes it, the node makes sure that it knows of everything (the [barrier](crate::barrier)), and tries again. Without a
+//! no queue takes it, the node makes sure that it knows of everything (the [barrier]), and tries again. Without a
 //! majority the client is told that instead.
 
 use amqp_codec::{ReplyCode, methods::Method};
