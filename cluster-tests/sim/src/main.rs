@@ -1,4 +1,4 @@
-//! Quorate under simulation: three to five nodes with their clients, a network and disks that fail, all from one seed.
+//! Quorate under simulation: three to six nodes with their clients, a network and disks that fail, all from one seed.
 //!
 //! `sim run --seed S` runs one seed, `sim batch` many, each in a process of its own ([`determinism`]). What a seed means is drawn in
 //! [`plan`]; [`run`] carries it out; [`invariants`] say what must hold.
@@ -24,12 +24,15 @@ mod trace;
 mod witness;
 mod world;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, thread};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::{Parser, ValueEnum};
 
 use crate::mutation::Mutation;
+
+/// As much as the first thread of a process has.
+const STACK_BYTES: usize = 8 * 1024 * 1024;
 
 /// Deterministic simulation of a cluster
 #[derive(Debug, Parser)]
@@ -78,7 +81,9 @@ fn one(seed: u64, trace: bool, mutation: Option<Mutation>) -> Result<bool> {
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         tracing_subscriber::fmt().with_env_filter(filter).without_time().with_ansi(false).init();
     }
-    let outcome = run::run(seed, mutation, trace)?;
+    // On a thread of its own, whose hash maps begin with the seed: those of this one depend on whether there is a log.
+    let simulation = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || run::run(seed, mutation, trace))?;
+    let outcome = simulation.join().map_err(|_| anyhow!("the simulation panicked"))??;
     let run::Outcome { violations, digest, events, simulated, counts: (sent, confirmed, heard) } = outcome;
     for violation in &violations {
         println!("seed {seed}: VIOLATION {violation}");

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use broker::Broker;
 use metadata::{Bootstrap, Command, HashAlgorithm, PasswordHash, VhostDefaults};
 use replication::{
-    Checkpoints, Clock, ClusterError, Config, Counts, Environment, Founder, Groups, Joined, Metadata, MetadataObserver, OwnState,
+    Checkpoints, Clock, Config, Counts, Environment, Founder, Groups, Joined, Metadata, MetadataObserver, OwnState,
     Replication, Sessions, Timers,
 };
 use storage::LogStore;
@@ -152,13 +152,14 @@ async fn obey(world: Arc<World>, at: usize, replication: Replication) {
     loop {
         tokio::time::sleep(RETRY).await;
         let Some(leaving) = world.leave_order().filter(|_| world.phase() == Phase::Work) else { continue };
-        if replication.cluster_status().nodes.iter().all(|member| member.name != name(leaving)) {
-            continue;
+        let members = replication.cluster_status().nodes;
+        let Some(member) = members.into_iter().find(|member| member.name == name(leaving)) else { continue };
+        world.leave_ordered(member.node);
+        let told = replication.decommission(&member.name, false).await;
+        world.trace.event(&name(at), format_args!("decommission of {}: {told:?}", member.name));
+        if told.is_ok() {
+            world.leave_accepted();
         }
-        world.leave_ordered(true);
-        let told = replication.decommission(&name(leaving), false).await;
-        world.trace.event(&name(at), format_args!("decommission of {}: {told:?}", name(leaving)));
-        world.leave_ordered(matches!(told, Ok(_) | Err(ClusterError::Unavailable(_))));
     }
 }
 

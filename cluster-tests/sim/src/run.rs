@@ -190,7 +190,8 @@ impl Run {
         for node in 0..self.plan.nodes {
             if let Some(why) = self.world.failure(node) {
                 // Who left while it was still joining finds that it belongs to nobody.
-                if self.world.leaving() == Some(node) && (why == NO_MEMBER || !self.is_member(node)) {
+                let is_leaving = self.world.leaving().is_some_and(|(leaving, _)| leaving == node);
+                if (is_leaving && why == NO_MEMBER) || self.who_left() == Some(node) {
                     self.left[node] = true;
                 } else if !self.stores[node].has_failed() {
                     self.world.violation(format!("node {} stopped by itself: {why}", node + 1));
@@ -265,18 +266,16 @@ impl Run {
         self.sim.bounce(name(node));
     }
 
-    /// Whether a node that runs knows that one as a member.
-    fn is_member(&self, node: usize) -> bool {
-        let others = (0..self.plan.nodes).filter(|other| *other != node);
-        let mut others = others.filter_map(|other| self.world.running(other));
-        others.all(|other| other.replication.cluster_status().nodes.iter().any(|member| member.name == name(node)))
+    /// The node that has left, as far as any node knows.
+    fn who_left(&self) -> Option<usize> {
+        let (at, node) = self.world.leaving()?;
+        let mut others = (0..self.plan.nodes).filter(|other| *other != at).filter_map(|other| self.world.running(other));
+        others.any(|other| other.replication.read().cluster().is_gone(node)).then_some(at)
     }
 
     /// A node that has left without hearing of it is ended by its operator.
     fn end_who_left(&mut self) {
-        if let Some(node) = self.world.leaving().filter(|node| !self.left[*node])
-            && !self.is_member(node)
-        {
+        if let Some(node) = self.who_left().filter(|node| !self.left[*node]) {
             self.left[node] = true;
             self.kill(node, false);
         }

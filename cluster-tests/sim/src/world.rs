@@ -11,6 +11,7 @@ use std::{
 use broker::Broker;
 use parking_lot::Mutex;
 use replication::Replication;
+use types::NodeId;
 
 use crate::{invariants::Raft, mutation::Mutation, oracle::Oracle, trace::Trace};
 
@@ -37,6 +38,14 @@ struct Host {
     clock_offset_ms: i64,
 }
 
+/// A node that an operator wants to leave.
+struct Leaving {
+    at: usize,
+    /// The member that the cluster was told to let go.
+    node: Option<NodeId>,
+    is_accepted: bool,
+}
+
 /// One run.
 pub(crate) struct World {
     pub(crate) trace: Trace,
@@ -46,8 +55,7 @@ pub(crate) struct World {
     hosts: Mutex<Vec<Host>>,
     violations: Mutex<Vec<String>>,
     phase: Mutex<Phase>,
-    /// A node that an operator wants to leave, and whether the cluster knows.
-    leaving: Mutex<Option<(usize, bool)>>,
+    leaving: Mutex<Option<Leaving>>,
     publishing: AtomicUsize,
 }
 
@@ -119,26 +127,27 @@ impl World {
 
     /// An operator wants a node to leave.
     pub(crate) fn order_leave(&self, at: usize) {
-        *self.leaving.lock() = Some((at, false));
+        *self.leaving.lock() = Some(Leaving { at, node: None, is_accepted: false });
     }
 
-    /// The node that is to leave, of which the cluster does not know yet.
+    /// The node that is to leave, while the cluster has not accepted that.
     pub(crate) fn leave_order(&self) -> Option<usize> {
-        let order = *self.leaving.lock();
-        order.filter(|(_, is_known)| !is_known).map(|(at, _)| at)
+        self.leaving.lock().as_ref().filter(|leaving| !leaving.is_accepted).map(|leaving| leaving.at)
     }
 
-    /// The cluster knows of the order or may know, or it does not.
-    pub(crate) fn leave_ordered(&self, is_so: bool) {
-        if let Some((_, is_known)) = &mut *self.leaving.lock() {
-            *is_known = is_so;
-        }
+    /// The cluster is told that this member is to leave.
+    pub(crate) fn leave_ordered(&self, node: NodeId) {
+        self.leaving.lock().iter_mut().for_each(|leaving| leaving.node = Some(node));
     }
 
-    /// The node that is to leave, or has left, once the cluster knows.
-    pub(crate) fn leaving(&self) -> Option<usize> {
-        let order = *self.leaving.lock();
-        order.filter(|(_, is_known)| *is_known).map(|(at, _)| at)
+    /// The cluster has accepted that.
+    pub(crate) fn leave_accepted(&self) {
+        self.leaving.lock().iter_mut().for_each(|leaving| leaving.is_accepted = true);
+    }
+
+    /// The node of which the cluster was told that it is to leave.
+    pub(crate) fn leaving(&self) -> Option<(usize, NodeId)> {
+        self.leaving.lock().as_ref().and_then(|leaving| Some((leaving.at, leaving.node?)))
     }
 
     pub(crate) fn phase(&self) -> Phase {

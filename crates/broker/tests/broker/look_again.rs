@@ -1,9 +1,12 @@
 //! A node that may not have heard of everything looks again before it says that something is not there.
 
+use std::sync::Arc;
+
 use amqp_codec::{
     ReplyCode,
     methods::{Method, basic, exchange, queue},
 };
+use broker::Broker;
 use types::{FieldTable, ShortStr};
 
 use crate::{
@@ -195,99 +198,97 @@ async fn while_no_majority_answers_messages_do_not_wait_one_after_the_other() {
     assert_eq!(fake.proposed() - before, 1, "the others are told what the first was");
 }
 
-/// `q` is deleted and declared anew, of which this node hears only after `other` has asked for it: when the question of `other` is
-/// answered.
-async fn declared_anew(fake: &Fake, declarer: &mut Client, other: &mut Client) {
-    both_held(fake, declarer, other).await;
-    fake.apply_proposals(1);
-    declarer.expect::<queue::DeleteOk>().await;
-    declarer.send(1, declare("q"));
-    declarer.heard_so_far().await;
-    assert_eq!(fake.held_proposals().len(), 2, "a question, and a declaration after it");
-    fake.reorder_proposals(|count| count - 1);
-    fake.release_metadata();
-    declarer.expect::<queue::DeclareOk>().await;
+/// A node whose metadata still has a queue that its group has deleted.
+struct Stale {
+    fake: Arc<Fake>,
+    _broker: Arc<Broker>,
+    /// Who deletes `q`.
+    declarer: Client,
+    /// Somebody else, with confirms.
+    other: Client,
 }
 
-#[tokio::test]
-async fn a_queue_that_was_declared_anew_elsewhere_is_found() {
-    let ask: [fn(&mut Client); 4] = [
-        |client| client.send(1, basic::Get { queue: short("q"), no_ack: true }),
-        |client| client.send(1, queue::Purge { queue: short("q"), no_wait: false }),
-        |client| client.send(1, basic::Consume { queue: short("q"), consumer_tag: short("c"), ..Default::default() }),
-        |client| client.send(1, queue::Delete { queue: short("q"), ..queue::Delete::default() }),
-    ];
-    for ask in ask {
+impl Stale {
+    async fn start() -> Self {
         let (fake, broker) = Fake::start();
         let (mut declarer, mut other) = (Client::connect(&broker).await, Client::connect(&broker).await);
+        other.select_confirms().await;
         declarer.declare("q").await;
         fake.hold_metadata();
         declarer.send(1, queue::Delete { queue: short("q"), ..queue::Delete::default() });
         declarer.heard_so_far().await;
-        ask(&mut other);
-        declared_anew(&fake, &mut declarer, &mut other).await;
-        let heard = other.hear().await.method;
+        Stale { fake, _broker: broker, declarer, other }
+    }
+
+    /// The deletion is on its way, and the other one's question.
+    async fn held(&mut self) {
+        both_held(&self.fake, &mut self.declarer, &mut self.other).await;
+    }
+
+    /// `q` is declared anew, of which this node hears only after `other` has asked for it: when its question is answered.
+    async fn declared_anew(&mut self) {
+        self.held().await;
+        self.fake.apply_proposals(1);
+        self.declarer.expect::<queue::DeleteOk>().await;
+        self.declarer.send(1, declare("q"));
+        self.declarer.heard_so_far().await;
+        assert_eq!(self.fake.held_proposals().len(), 2, "a question, and a declaration after it");
+        self.fake.reorder_proposals(|count| count - 1);
+        self.fake.release_metadata();
+        self.declarer.expect::<queue::DeclareOk>().await;
+    }
+}
+
+#[tokio::test]
+async fn a_queue_that_was_declared_anew_elsewhere_is_found() {
+    let ask: [fn(&mut Client); 3] = [
+        |client| client.send(1, basic::Get { queue: short("q"), no_ack: true }),
+        |client| client.send(1, queue::Purge { queue: short("q"), no_wait: false }),
+        |client| client.send(1, basic::Consume { queue: short("q"), consumer_tag: short("c"), ..Default::default() }),
+    ];
+    for ask in ask {
+        let mut stale = Stale::start().await;
+        ask(&mut stale.other);
+        stale.declared_anew().await;
+        let heard = stale.other.hear().await.method;
         assert!(!matches!(heard, Method::ChannelClose(_)), "{heard:?}");
     }
 }
 
 #[tokio::test]
 async fn deleting_a_queue_that_was_declared_anew_elsewhere_deletes_the_new_one() {
-    let (fake, broker) = Fake::start();
-    let (mut declarer, mut other) = (Client::connect(&broker).await, Client::connect(&broker).await);
-    declarer.declare("q").await;
-    fake.hold_metadata();
-    declarer.send(1, queue::Delete { queue: short("q"), ..queue::Delete::default() });
-    declarer.heard_so_far().await;
-    other.send(1, queue::Delete { queue: short("q"), ..queue::Delete::default() });
-    declared_anew(&fake, &mut declarer, &mut other).await;
-    other.expect::<queue::DeleteOk>().await;
-    assert!(replication::Metadata::read(&*fake).queue(b"/", b"q").is_none());
+    let mut stale = Stale::start().await;
+    stale.other.send(1, queue::Delete { queue: short("q"), ..queue::Delete::default() });
+    stale.declared_anew().await;
+    stale.other.expect::<queue::DeleteOk>().await;
+    assert!(replication::Metadata::read(&*stale.fake).queue(b"/", b"q").is_none());
 }
 
 #[tokio::test]
 async fn a_message_for_a_queue_that_was_declared_anew_elsewhere_is_not_confirmed_and_lost() {
-    let (fake, broker) = Fake::start();
-    let (mut declarer, mut other) = (Client::connect(&broker).await, Client::connect(&broker).await);
-    other.select_confirms().await;
-    declarer.declare("q").await;
-    fake.hold_metadata();
-    declarer.send(1, queue::Delete { queue: short("q"), ..queue::Delete::default() });
-    declarer.heard_so_far().await;
-    other.publish("", "q", "body");
-    declared_anew(&fake, &mut declarer, &mut other).await;
-    assert_eq!(other.expect::<basic::Nack>().await.delivery_tag, 1);
+    let mut stale = Stale::start().await;
+    stale.other.publish("", "q", "body");
+    stale.declared_anew().await;
+    assert_eq!(stale.other.expect::<basic::Nack>().await.delivery_tag, 1);
     // The channel goes on, and the publisher publishes again.
-    other.publish("", "q", "body");
-    assert_eq!(other.expect::<basic::Ack>().await.delivery_tag, 2);
+    stale.other.publish("", "q", "body");
+    assert_eq!(stale.other.expect::<basic::Ack>().await.delivery_tag, 2);
 }
 
 #[tokio::test]
 async fn a_message_for_a_queue_that_is_being_deleted_is_confirmed_as_if_it_had_come_before() {
-    let (fake, broker) = Fake::start();
-    let (mut declarer, mut other) = (Client::connect(&broker).await, Client::connect(&broker).await);
-    other.select_confirms().await;
-    declarer.declare("q").await;
-    fake.hold_metadata();
-    declarer.send(1, queue::Delete { queue: short("q"), ..queue::Delete::default() });
-    declarer.heard_so_far().await;
-    other.publish("", "q", "body");
-    both_held(&fake, &mut declarer, &mut other).await;
-    fake.release_metadata();
-    assert_eq!(other.expect::<basic::Ack>().await.delivery_tag, 1);
+    let mut stale = Stale::start().await;
+    stale.other.publish("", "q", "body");
+    stale.held().await;
+    stale.fake.release_metadata();
+    assert_eq!(stale.other.expect::<basic::Ack>().await.delivery_tag, 1);
 }
 
 #[tokio::test]
 async fn a_message_for_a_queue_that_is_gone_is_refused_when_no_majority_says_whether_there_is_another() {
-    let (fake, broker) = Fake::start();
-    let (mut declarer, mut other) = (Client::connect(&broker).await, Client::connect(&broker).await);
-    other.select_confirms().await;
-    declarer.declare("q").await;
-    fake.hold_metadata();
-    declarer.send(1, queue::Delete { queue: short("q"), ..queue::Delete::default() });
-    declarer.heard_so_far().await;
-    other.publish("", "q", "body");
-    both_held(&fake, &mut declarer, &mut other).await;
-    fake.forget_proposals();
-    assert_eq!(other.expect::<basic::Nack>().await.delivery_tag, 1);
+    let mut stale = Stale::start().await;
+    stale.other.publish("", "q", "body");
+    stale.held().await;
+    stale.fake.forget_proposals();
+    assert_eq!(stale.other.expect::<basic::Nack>().await.delivery_tag, 1);
 }
