@@ -269,7 +269,8 @@ impl Run {
     /// The node that has left, as far as any node knows.
     fn who_left(&self) -> Option<usize> {
         let (at, node) = self.world.leaving()?;
-        let mut others = (0..self.plan.nodes).filter(|other| *other != at).filter_map(|other| self.world.running(other));
+        let mut others =
+            (0..self.plan.nodes).filter(|other| *other != at).filter_map(|other| self.world.running(other));
         others.any(|other| other.replication.read().cluster().is_gone(node)).then_some(at)
     }
 

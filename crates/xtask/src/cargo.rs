@@ -52,17 +52,6 @@ pub fn run(root: &Path, args: &[&str]) -> Result<()> {
     shell::run(&mut command(root, args)?)
 }
 
-/// Formatting and lints of a workspace of its own.
-///
-/// # Errors
-/// When there is a warning.
-pub fn lints(root: &Path, manifest: &str) -> Result<()> {
-    run(root, &["fmt", "--manifest-path", manifest, "--check"])?;
-    let clippy =
-        ["clippy", "--release", "--locked", "--manifest-path", manifest, "--all-targets", "--", "-D", "warnings"];
-    run(root, &clippy)
-}
-
 /// Installs what the build needs, builds the binaries, and returns where `quorate` is.
 ///
 /// The whole workspace is named, as the tests do: with a single package, cargo would choose other features for shared

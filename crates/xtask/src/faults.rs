@@ -10,7 +10,8 @@ use anyhow::Result;
 use crate::{cargo, paths, shell};
 
 /// What stands between nodes and their kernels: a workspace of its own, since it is no Rust library for others.
-const SHIM: &str = "cluster-tests/shim/Cargo.toml";
+/// What stands between nodes and their kernels is a workspace of its own.
+pub const SHIM: &str = "cluster-tests/shim/Cargo.toml";
 
 /// What to run.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -54,12 +55,11 @@ pub fn bounded() -> Result<()> {
     run(&bounded)
 }
 
-/// Formatting, lints and tests of what stands between nodes and their kernels, which is a workspace of its own.
+/// Tests what stands between nodes and their kernels.
 ///
 /// # Errors
-/// When there is a warning, or a test fails.
-pub fn lints(root: &Path) -> Result<()> {
-    cargo::lints(root, SHIM)?;
+/// When a test fails.
+pub fn test_shim(root: &Path) -> Result<()> {
     cargo::run(root, &["test", "--release", "--locked", "--manifest-path", SHIM])
 }
 

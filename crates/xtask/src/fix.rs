@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
-use crate::{cargo, codegen, paths, rocksdb, test::step};
+use crate::{codegen, lints, paths, rocksdb, test::step};
 
 /// Writes the generated code, formats, and applies what clippy suggests.
 ///
@@ -21,9 +21,6 @@ pub fn run() -> Result<()> {
         Ok(())
     })?;
     step("RocksDB", || rocksdb::ensure(&root))?;
-    step("lints", || {
-        let fix = ["clippy", "--release", "--workspace", "--all-targets", "--fix", "--allow-dirty", "--allow-staged"];
-        cargo::run(&root, &fix)
-    })?;
-    step("format", || cargo::run(&root, &["fmt", "--all"]))
+    step("lints", || lints::fix(&root))?;
+    step("format", || lints::format(&root))
 }

@@ -14,7 +14,8 @@ use clap::Args;
 
 use crate::{cargo, paths, shell};
 
-const MANIFEST: &str = "cluster-tests/fuzz/Cargo.toml";
+/// The targets are a workspace of their own.
+pub const MANIFEST: &str = "cluster-tests/fuzz/Cargo.toml";
 const BINARIES: &str = "cluster-tests/fuzz/fuzz_targets";
 const CORPUS: &str = "cluster-tests/fuzz/corpus";
 /// How long each target runs as a step of the tests. Unit: seconds.
@@ -90,14 +91,6 @@ pub fn bounded(root: &Path) -> Result<()> {
         fs::remove_dir_all(&found).with_context(|| format!("cannot remove {}", found.display()))?;
     }
     nightly.run(root, &targets, &found, TEST_SECONDS, TEST_SEED)
-}
-
-/// Formatting and lints of the targets, which are a workspace of their own.
-///
-/// # Errors
-/// When there is a warning.
-pub fn lints(root: &Path) -> Result<()> {
-    cargo::lints(root, MANIFEST)
 }
 
 /// Every file of the corpora, and changes of it, with the compiler that there is.

@@ -14,6 +14,7 @@ pub mod fix;
 pub mod fuzz;
 pub mod http;
 pub mod install;
+pub mod lints;
 pub mod paths;
 pub mod process;
 pub mod python;

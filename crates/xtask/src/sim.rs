@@ -7,7 +7,8 @@ use clap::Args;
 
 use crate::{cargo, paths, shell};
 
-const MANIFEST: &str = "cluster-tests/sim/Cargo.toml";
+/// The simulation is a workspace of its own.
+pub const MANIFEST: &str = "cluster-tests/sim/Cargo.toml";
 /// Holds the table of bugs on purpose, with the seeds that find them.
 const TABLE: &str = "docs/dev/TESTING.md";
 /// How long seeds are run as a step of the tests. Unit: seconds.
@@ -77,14 +78,6 @@ pub fn bounded(root: &Path) -> Result<()> {
     shell::run(sim()?.args(["batch", "--twice", "--seeds", TWICE]))?;
     shell::run(sim()?.args(["batch", "--seeds", "1000000", "--seconds", TEST_SECONDS]))?;
     mutations(root)
-}
-
-/// Formatting and lints of the simulation, which is a workspace of its own.
-///
-/// # Errors
-/// When there is a warning.
-pub fn lints(root: &Path) -> Result<()> {
-    cargo::lints(root, MANIFEST)
 }
 
 fn build(root: &Path) -> Result<()> {

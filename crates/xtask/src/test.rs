@@ -4,7 +4,7 @@ use std::{path::Path, process::Command, time::Instant};
 
 use anyhow::{Context, Result};
 
-use crate::{cargo, faults, fuzz, paths, rocksdb, shell, sim, tidy};
+use crate::{cargo, faults, fuzz, lints, paths, rocksdb, shell, sim, tidy};
 
 /// Runs all steps.
 ///
@@ -13,25 +13,17 @@ use crate::{cargo, faults, fuzz, paths, rocksdb, shell, sim, tidy};
 pub fn run() -> Result<()> {
     let root = paths::root()?;
     let begin = Instant::now();
-    step("format", || cargo::run(&root, &["fmt", "--all", "--check"]))?;
+    step("format", || lints::check_format(&root))?;
     step("tidy", || tidy::check(&root))?;
     step("RocksDB", || rocksdb::ensure(&root))?;
-    step("lints", || lints(&root))?;
+    step("lints", || lints::check(&root))?;
     step("unit and property tests", || cargo::run(&root, &["test", "--release", "--workspace"]))?;
-    step("simulation", || sim::lints(&root).and_then(|()| sim::bounded(&root)))?;
-    step("faults", || faults::lints(&root).and_then(|()| faults::bounded()))?;
-    step("fuzzing", || fuzz::lints(&root).and_then(|()| fuzz::bounded(&root)))?;
+    step("simulation", || sim::bounded(&root))?;
+    step("faults", || faults::test_shim(&root).and_then(|()| faults::bounded()))?;
+    step("fuzzing", || fuzz::bounded(&root))?;
     step("stock clients, bad input and power loss against three nodes", || conformance(&root))?;
     println!("\nall steps passed in {:.0} s", begin.elapsed().as_secs_f64());
     Ok(())
-}
-
-/// Clippy over everything, with warnings as errors.
-///
-/// # Errors
-/// When there is a warning.
-pub fn lints(root: &Path) -> Result<()> {
-    cargo::run(root, &["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"])
 }
 
 /// Runs `work` under a heading and says how long it took.

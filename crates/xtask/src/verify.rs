@@ -2,11 +2,7 @@
 
 use anyhow::Result;
 
-use crate::{
-    cargo, paths, rocksdb, shell,
-    test::{lints, step},
-    tidy,
-};
+use crate::{cargo, lints, paths, rocksdb, shell, test::step, tidy};
 
 /// Runs all steps.
 ///
@@ -14,7 +10,7 @@ use crate::{
 /// When one fails.
 pub fn run() -> Result<()> {
     let root = paths::root()?;
-    step("format", || cargo::run(&root, &["fmt", "--all", "--check"]))?;
+    step("format", || lints::check_format(&root))?;
     step("tidy", || tidy::check(&root))?;
     step("lock file", || {
         shell::quiet(&mut cargo::command(&root, &["metadata", "--locked", "--format-version", "1"])?)
@@ -26,7 +22,7 @@ pub fn run() -> Result<()> {
         println!("\n== dependencies\n== dependencies: skipped: no cargo-deny");
     }
     step("RocksDB", || rocksdb::ensure(&root))?;
-    step("lints", || lints(&root))?;
+    step("lints", || lints::check(&root))?;
     step("documentation", || {
         // Private items too: the documentation is for those who work here, and links to what they will read.
         let args = ["doc", "--release", "--workspace", "--no-deps", "--document-private-items"];
