@@ -187,14 +187,21 @@ impl Plan {
         let half = u64::try_from(self.work.as_millis() / 2).unwrap_or(u64::MAX);
         let mut time = |from| Duration::from_millis(random.random_range(from..from + half));
         let (joins, leaves, loses) = (time(300), time(1_000), time(1_000));
+        let mut leaving = None;
         for node in self.founders..self.nodes {
             self.faults.push((joins, Fault::Start { node }));
             if random.random_bool(0.6) {
-                self.faults.push((joins + leaves, Fault::Decommission { node: random.random_range(0..self.nodes) }));
+                let node = random.random_range(0..self.nodes);
+                self.faults.push((joins + leaves, Fault::Decommission { node }));
+                leaving = Some(node);
             }
         }
         if random.random_bool(0.2) {
-            let node = random.random_range(0..self.founders);
+            let mut node = random.random_range(0..self.founders);
+            if leaving == Some(node) {
+                // With a new disk it would come as somebody else, whom nobody wants to leave.
+                node = (node + 1) % self.founders;
+            }
             self.faults.push((loses, Fault::Wipe { node }));
             let down = Duration::from_millis(*[10, 1_000, 4_000].choose(random).unwrap_or(&10));
             self.faults.push((loses + down, Fault::Start { node }));
