@@ -5,6 +5,7 @@ mod network;
 mod outbox;
 mod peers;
 mod server;
+mod snapshot;
 pub(crate) mod wire;
 
 pub(crate) use link::{Down, LinkEvents, LinkKind, ask_endpoint, client as ask_client, found_at, hello, join_at};
@@ -12,7 +13,8 @@ pub(crate) use network::{Asked, Factory};
 pub(crate) use peers::{PeerAddress, Peers};
 #[cfg(feature = "fuzzing")]
 pub(crate) use server::append_again;
-pub(crate) use server::{Live, Node, Port, PortBox, Service, serve};
+pub(crate) use server::{Node, Port, PortBox, Service, serve};
+pub(crate) use snapshot::Live;
 
 /// What every stream starts with: who speaks, of which cluster, in which version.
 #[derive(Clone, Debug)]

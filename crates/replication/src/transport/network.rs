@@ -29,7 +29,7 @@ use tokio::{
 };
 use types::{GroupId, NodeId};
 
-use super::{Peers, link::LinkKind, outbox::Outbox, server, wire};
+use super::{Peers, link::LinkKind, outbox::Outbox, server, snapshot, wire};
 use crate::{
     mutation,
     raft_types::{C, LogId, Vote},
@@ -123,7 +123,7 @@ pub(crate) struct Factory {
     pub peers: Arc<Peers>,
     pub asked: Arc<Asked>,
     /// Log entries whose blobs the machine needs now, for snapshots.
-    pub live: server::Live,
+    pub live: snapshot::Live,
 }
 
 impl RaftNetworkFactory<C> for Factory {
@@ -420,7 +420,7 @@ impl NetSnapshot<C> for Client {
         _option: RPCOption,
     ) -> Result<SnapshotResponse<C>, StreamingError<C>> {
         let shared = &self.shared;
-        let sending = server::send_snapshot(&shared.peers, self.target, shared.group, vote, snapshot, &shared.live);
+        let sending = snapshot::send(&shared.peers, self.target, shared.group, vote, snapshot, &shared.live);
         tokio::select! {
             closed = cancel => Err(StreamingError::Closed(closed)),
             sent = sending => match sent {
@@ -446,7 +446,7 @@ mod tests {
     async fn a_stream_to_a_node_that_is_no_member_any_more_is_not_begun_again_at_once() {
         let network = Environment::default().network;
         let local = Local { cluster_id: bytes::Bytes::new(), node: NodeId(1), boot: 1 };
-        let live = server::Live { indexes: Arc::new(Vec::new), is_in_memory: true, blob: Arc::new(|_| Ok(None)) };
+        let live = snapshot::Live { indexes: Arc::new(Vec::new), is_in_memory: true, blob: Arc::new(|_| Ok(None)) };
         let peers = Arc::new(Peers::new(network, local, Vec::new()));
         let factory = Factory { group: GroupId(1), peers, asked: Arc::default(), live };
         let mut client = factory.client(2, LinkKind::Raft);

@@ -1,6 +1,6 @@
 //! The answering side: takes the streams that peers dial, and gives what they ask to the groups.
 
-use std::{collections::BTreeMap, fmt, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -26,18 +26,16 @@ use tonic::{Request, Response, Status, Streaming};
 use types::{GroupId, NodeId};
 
 use super::{
-    Local, MESSAGE_BYTES_MAX, Peers, VERSION,
+    Local, MESSAGE_BYTES_MAX, VERSION,
     link::{self, BATCHES, EXPELLED},
     outbox::Outbox,
-    wire,
+    snapshot, wire,
 };
 use crate::{
     BoxFuture,
     api::{ASK_BYTES_MAX, AskError},
-    blocking,
     environment::Listening,
     features::Features,
-    log_codec,
     raft_types::{C, Vote},
     state_machine::SnapshotData,
 };
@@ -57,26 +55,6 @@ pub(crate) trait Port: Send + Sync + 'static {
 
 /// A group's port.
 pub(crate) type PortBox = Arc<dyn Port>;
-
-/// The blobs that a group's machine needs, for sending a snapshot.
-#[derive(Clone)]
-pub(crate) struct Live {
-    pub indexes: Arc<dyn Fn() -> Vec<u64> + Send + Sync>,
-    pub is_in_memory: bool,
-    pub blob: Arc<dyn Fn(u64) -> Result<Option<Bytes>, storage::Error> + Send + Sync>,
-}
-
-impl Live {
-    pub(crate) fn indexes(&self) -> Vec<u64> {
-        (self.indexes)()
-    }
-}
-
-impl fmt::Debug for Live {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Live")
-    }
-}
 
 /// What the node does with requests that are not a group's.
 pub(crate) trait Node: Send + Sync + 'static {
@@ -188,39 +166,11 @@ impl Peer for Service {
     ) -> Result<Response<p::SnapshotDone>, Status> {
         let local = self.local()?;
         let mut parts = request.into_inner();
-        let first = parts.message().await?.and_then(|part| part.part);
-        let Some(p::snapshot_part::Part::Start(start)) = first else {
-            return Err(Status::invalid_argument("a snapshot starts with its start"));
-        };
+        let start = snapshot::start(&mut parts).await?;
         self.check(&local, &start.hello.clone().unwrap_or_default())?;
         let group = GroupId(start.group);
         let port = self.node.port(group).ok_or_else(|| Status::not_found(format!("no group {group} here")))?;
-        let vote = wire::vote_from(start.vote).map_err(invalid)?;
-        let meta = log_codec::snapshot_meta(start.meta).map_err(invalid)?;
-        let mut live = start.live;
-        let mut segments = Vec::new();
-        while let Some(part) = parts.message().await? {
-            if self.node.is_short_of_disk() {
-                // What has come stays, and is written again by the next try.
-                tracing::warn!(group_id = %group, "snapshot broken off, there is too little free disk");
-                return Err(Status::resource_exhausted("too little free disk for a snapshot"));
-            }
-            match part.part {
-                Some(p::snapshot_part::Part::Blobs(blobs)) => {
-                    port.put_blobs(blobs.indexes.into_iter().zip(blobs.blobs).collect()).await;
-                }
-                Some(p::snapshot_part::Part::Live(more)) => live.extend(more.indexes),
-                Some(p::snapshot_part::Part::Segments(s)) => segments.extend(s.keys.into_iter().zip(s.values)),
-                Some(p::snapshot_part::Part::Start(_)) | None => {
-                    return Err(Status::invalid_argument("a second start"));
-                }
-            }
-        }
-        let data = SnapshotData { segments: Arc::new(segments), live };
-        let vote = port
-            .install(vote, SnapshotOf::<C, SnapshotData> { meta, snapshot: data })
-            .await
-            .map_err(Status::internal)?;
+        let vote = snapshot::receive(start, parts, &*port, || self.node.is_short_of_disk()).await?;
         Ok(Response::new(p::SnapshotDone { vote: Some(wire::vote(&vote)) }))
     }
 
@@ -250,7 +200,7 @@ impl Peer for Service {
     }
 }
 
-fn invalid(error: DecodeError) -> Status {
+pub(super) fn invalid(error: DecodeError) -> Status {
     Status::invalid_argument(error.to_string())
 }
 
@@ -452,94 +402,4 @@ fn append_from_wire(append: p::AppendRequest) -> Result<AppendEntriesRequest<C>,
 pub(crate) fn append_again(append: p::AppendRequest) -> Option<p::AppendRequest> {
     let (group, stream, seq) = (GroupId(append.group), append.stream, append.seq);
     Some(append_to_wire(group, stream, seq, &append_from_wire(append).ok()?))
-}
-
-/// Bytes of bodies or state in one part of a snapshot.
-const PART_BYTES: usize = 1024 * 1024;
-/// Indexes of entries that are named in the start of a snapshot, and in each part that names more: 10 bytes each at most. Versions
-/// that know no such parts take what fits in the start.
-const PART_INDEXES: usize = 1_000_000;
-
-/// Sends a snapshot: first the blobs that are still needed, then the state.
-pub(super) async fn send_snapshot(
-    peers: &Peers,
-    to: NodeId,
-    group: GroupId,
-    vote: Vote,
-    snapshot: SnapshotOf<C, SnapshotData>,
-    source: &Live,
-) -> Result<Vote, String> {
-    let last = snapshot.meta.last_log_id.map_or(0, |id| id.index);
-    let live: Vec<u64> = source.indexes().into_iter().filter(|index| *index <= last).collect();
-    let address = peers.address(to).ok_or_else(|| format!("node {to} has no address"))?;
-    let endpoint = link::endpoint(&address).map_err(|e| e.to_string())?;
-    let channel = peers.network().connect(endpoint).await.map_err(|e| e.to_string())?;
-    let hello = link::hello(peers.local(), to);
-    let start = p::SnapshotStart {
-        hello: Some(hello),
-        group: group.0,
-        vote: Some(wire::vote(&vote)),
-        meta: log_codec::snapshot_meta_bytes(&snapshot.meta),
-        live: live.iter().copied().take(PART_INDEXES).collect(),
-    };
-    let (sender, parts) = mpsc::channel(BATCHES);
-    let feed = async move {
-        use p::snapshot_part::Part;
-        send_part(&sender, Part::Start(start)).await?;
-        for indexes in live.chunks(PART_INDEXES).skip(1) {
-            send_part(&sender, Part::Live(p::SnapshotLive { indexes: indexes.to_vec() })).await?;
-        }
-        let mut blobs = p::SnapshotBlobs::default();
-        let mut bytes = 0;
-        for index in live {
-            let read = Arc::clone(&source.blob);
-            let blob = blocking::read(source.is_in_memory, move || read(index)).await.map_err(|e| e.to_string())?;
-            // A blob that went since the list was made is needed by nobody.
-            let Some(blob) = blob.map_err(|e| e.to_string())? else { continue };
-            bytes += blob.len();
-            blobs.indexes.push(index);
-            blobs.blobs.push(blob);
-            if bytes >= PART_BYTES {
-                send_part(&sender, Part::Blobs(std::mem::take(&mut blobs))).await?;
-                bytes = 0;
-            }
-        }
-        send_part(&sender, Part::Blobs(blobs)).await?;
-        let mut segments = p::SnapshotSegments::default();
-        let mut bytes = 0;
-        for (key, value) in snapshot.snapshot.segments.iter() {
-            bytes += value.len();
-            segments.keys.push(*key);
-            segments.values.push(value.clone());
-            if bytes >= PART_BYTES {
-                send_part(&sender, Part::Segments(std::mem::take(&mut segments))).await?;
-                bytes = 0;
-            }
-        }
-        send_part(&sender, Part::Segments(segments)).await?;
-        drop(sender);
-        Ok::<(), String>(())
-    };
-    let mut client = link::client(channel);
-    let call = async { client.snapshot(ReceiverStream::new(parts)).await.map_err(|status| status.to_string()) };
-    let (fed, done) = tokio::join!(feed, call);
-    fed?;
-    wire::vote_from(done?.into_inner().vote).map_err(|error| error.to_string())
-}
-
-async fn send_part(sender: &mpsc::Sender<p::SnapshotPart>, part: p::snapshot_part::Part) -> Result<(), String> {
-    sender.send(p::SnapshotPart { part: Some(part) }).await.map_err(|_| "the peer broke the snapshot off".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use prost::Message as _;
-
-    use super::*;
-
-    #[test]
-    fn a_part_with_as_many_indexes_as_there_may_be_fits_into_a_message() {
-        let part = p::SnapshotLive { indexes: vec![u64::MAX; PART_INDEXES] };
-        assert!(part.encoded_len() < MESSAGE_BYTES_MAX / 2, "the start has the membership besides");
-    }
 }
