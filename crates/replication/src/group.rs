@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream::FuturesUnordered};
 use openraft::{
     Raft,
-    errors::ClientWriteError,
+    errors::{ClientWriteError, Fatal},
     impls::ProgressResponder,
     raft::{
         AppendEntriesRequest, StreamAppendResult, TransferLeaderRequest, TransferLeaderResponse, VoteRequest,
@@ -34,7 +34,7 @@ use crate::{
     machine::Machine,
     promise::Promise,
     raft_types::{Batch, C, Vote},
-    state_machine::{SnapshotData, StateMachine},
+    state_machine::{Panicked, SnapshotData, StateMachine},
     transport::{Asked, Factory, Live, Peers, Port},
 };
 
@@ -77,6 +77,7 @@ pub(crate) struct Group<M: Machine> {
     /// What earlier replicas of the group on this node have promised.
     promise: Promise,
     witness: Option<Arc<dyn Witness>>,
+    panicked: Panicked,
     /// Ends the group's tasks.
     life: Shutdown,
 }
@@ -106,6 +107,7 @@ impl<M: Machine> Group<M> {
             Arc::clone(&machine),
             witness.clone(),
         )?;
+        let panicked = state_machine.panicked();
         let live = {
             let (machine, store) = (Arc::clone(&machine), Arc::clone(&context.store));
             Live {
@@ -125,7 +127,7 @@ impl<M: Machine> Group<M> {
             .map_err(io::Error::other)?;
         let (health, store) = (Arc::clone(&context.health), Arc::clone(&context.store));
         let life = context.shutdown.clone();
-        let group = Group { id, raft, machine, batcher, log, health, store, promise, witness, life };
+        let group = Group { id, raft, machine, batcher, log, health, store, promise, witness, panicked, life };
         if let Some(voters) = founding.filter(|voters| voters.contains(&context.node)) {
             group.initialize(&voters).await?;
         }
@@ -272,6 +274,7 @@ impl<M: Machine> Group<M> {
             // The store has failed, which it says itself.
             Err(_) => {}
         }
+        self.health.forget_failure(self.id);
     }
 
     /// What must outlive the replica.
@@ -288,6 +291,18 @@ impl<M: Machine> Group<M> {
         let now = metrics.borrow_watched();
         let all = now.replication.iter().flatten();
         all.map(|(node, matched)| (*node, matched.as_ref().map_or(0, |id| id.index))).collect()
+    }
+
+    /// What ended the replica, when it was not told to end.
+    pub(crate) fn failure(&self) -> Option<String> {
+        use openraft::async_runtime::WatchReceiver;
+        if self.panicked.is_so() {
+            return Some("a panic while an entry was applied".to_owned());
+        }
+        match &self.raft.metrics().borrow_watched().running_state {
+            Ok(()) | Err(Fatal::Stopped) => None,
+            Err(error) => Some(error.to_string()),
+        }
     }
 
     /// The term that this replica is in.

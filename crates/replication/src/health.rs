@@ -1,4 +1,5 @@
-//! What nodes tell each other of themselves once a second: what their clock says, and whether their disk hangs.
+//! What nodes tell each other of themselves once a second: what their clock says, whether their disk hangs, and which of their replicas
+//! have failed.
 //!
 //! From the first follows the time that leaders stamp entries with ([`Health::time`]): this node's clock, but never far from those of
 //! the others. Machines never let time run backwards, so one leader whose clock is an hour ahead would stop time for an hour after it
@@ -6,7 +7,7 @@
 //! monotonic clock; Raft's timers know no other.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -17,7 +18,7 @@ use std::{
 use parking_lot::Mutex;
 use proto::generated::peer as p;
 use tokio::time::Instant;
-use types::{NodeId, Timestamp};
+use types::{GroupId, NodeId, Timestamp};
 
 use crate::{
     clock::Clock,
@@ -41,15 +42,18 @@ pub(crate) struct Health {
     heard: Mutex<BTreeMap<NodeId, Heard>>,
     /// This node's disk hangs.
     stalled: AtomicBool,
+    /// This node's replicas that have failed.
+    failed: Mutex<BTreeSet<GroupId>>,
     /// It was said that this node's clock is off.
     is_off: AtomicBool,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Heard {
     at: Instant,
     clock: Timestamp,
     stalled: bool,
+    failed: Vec<GroupId>,
 }
 
 impl Health {
@@ -60,7 +64,8 @@ impl Health {
 
     /// A peer tells of itself.
     pub(crate) fn heard(&self, node: NodeId, told: &p::Health) {
-        let heard = Heard { at: Instant::now(), clock: Timestamp(told.clock_ms), stalled: told.disk_stalled };
+        let failed = told.failed_groups.iter().map(|group| GroupId(*group)).collect();
+        let heard = Heard { at: Instant::now(), clock: Timestamp(told.clock_ms), stalled: told.disk_stalled, failed };
         self.heard.lock().insert(node, heard);
     }
 
@@ -79,6 +84,25 @@ impl Health {
         self.heard.lock().get(&node).is_some_and(|heard| heard.stalled && heard.at.elapsed() < HEARD_FOR)
     }
 
+    /// A replica of this node has failed. Returns whether that is news.
+    pub(crate) fn replica_fails(&self, group: GroupId) -> bool {
+        self.failed.lock().insert(group)
+    }
+
+    /// A replica of this node is closed, or begins.
+    pub(crate) fn forget_failure(&self, group: GroupId) {
+        self.failed.lock().remove(&group);
+    }
+
+    /// Replicas that have failed: those of this node, and what others have told lately.
+    pub(crate) fn failed_replicas(&self, own: NodeId) -> Vec<(NodeId, GroupId)> {
+        let mut all: Vec<_> = self.failed.lock().iter().map(|group| (own, *group)).collect();
+        let heard = self.heard.lock();
+        let fresh = heard.iter().filter(|(_, heard)| heard.at.elapsed() < HEARD_FOR);
+        all.extend(fresh.flat_map(|(node, heard)| heard.failed.iter().map(|group| (*node, *group))));
+        all
+    }
+
     /// What a leader stamps entries with.
     pub(crate) fn time(&self) -> Timestamp {
         near(self.clock.now(), &self.other_clocks())
@@ -91,7 +115,8 @@ impl Health {
     }
 
     fn message(&self) -> p::Message {
-        let health = p::Health { clock_ms: self.clock.now().0, disk_stalled: self.is_stalled() };
+        let failed_groups = self.failed.lock().iter().map(|group| group.0).collect();
+        let health = p::Health { clock_ms: self.clock.now().0, disk_stalled: self.is_stalled(), failed_groups };
         wire::message(p::message::Kind::Health(health))
     }
 
@@ -113,6 +138,7 @@ impl Health {
             let (clock, others) = (self.clock.now(), self.other_clocks());
             let off_ms = near(clock, &others).0.abs_diff(clock.0);
             metrics::clock_off(off_ms);
+            metrics::groups_failed(self.failed.lock().len());
             let is_off = off_ms > 0;
             if self.is_off.swap(is_off, Ordering::Relaxed) != is_off {
                 if is_off {
@@ -184,7 +210,11 @@ mod tests {
     #[test]
     fn what_was_heard_goes_on_with_the_monotonic_clock_and_a_stalled_disk_is_known() {
         let health = Health::default();
-        let told = p::Health { clock_ms: health.clock.now().0.saturating_sub(HOUR), disk_stalled: true };
+        let told = p::Health {
+            clock_ms: health.clock.now().0.saturating_sub(HOUR),
+            disk_stalled: true,
+            failed_groups: Vec::new(),
+        };
         health.heard(NodeId(2), &told);
         let other = health.other_clocks()[0].0;
         assert!(other >= told.clock_ms && other < told.clock_ms + HOUR / 2);

@@ -8,6 +8,7 @@ const DELIVERED: &str = "quorate_replication_delivered_messages_total";
 const ELECTIONS: &str = "quorate_replication_leaderships_total";
 const SNAPSHOTS: &str = "quorate_replication_snapshots_installed_total";
 const LED: &str = "quorate_replication_groups_led";
+const FAILED: &str = "quorate_replication_groups_failed";
 const CLOCK_OFF: &str = "quorate_replication_clock_off_ms";
 
 /// Tells the recorder what the metrics mean.
@@ -21,6 +22,10 @@ pub fn describe() {
         "times that a replica of this node got the state of another, since the log it needed was gone"
     );
     describe_gauge!(LED, "groups that this node leads");
+    describe_gauge!(
+        FAILED,
+        "groups whose replica on this node has failed and is of no use until the node is started again"
+    );
     describe_gauge!(CLOCK_OFF, "milliseconds by which this node's clock is too far from those of the others");
 }
 
@@ -44,6 +49,10 @@ pub(crate) fn snapshot_installed() {
 #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "a gauge is a float")]
 pub(crate) fn clock_off(ms: u64) {
     gauge!(CLOCK_OFF).set(ms as f64);
+}
+
+pub(crate) fn groups_failed(count: usize) {
+    gauge!(FAILED).set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
 }
 
 pub(crate) fn groups_led(count: u32) {

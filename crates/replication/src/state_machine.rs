@@ -1,6 +1,13 @@
 //! openraft's state machine around a [`Machine`]: applied log id, membership, leadership, checkpoints, snapshots.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -46,6 +53,29 @@ pub(crate) struct StateMachine<M> {
     past_term: u64,
     leading: Option<u64>,
     witness: Option<Arc<dyn Witness>>,
+    guard: Guard,
+}
+
+/// Whether the task that applies entries has panicked. openraft notices no earlier than with the next entry.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Panicked(Arc<AtomicBool>);
+
+impl Panicked {
+    pub(crate) fn is_so(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Dropped with the machine.
+#[derive(Debug, Default)]
+struct Guard(Panicked);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.0.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 impl<M: Machine> StateMachine<M> {
@@ -70,6 +100,7 @@ impl<M: Machine> StateMachine<M> {
             past_term,
             leading: None,
             witness,
+            guard: Guard::default(),
         };
         if let Some(checkpoint) = this.store.read_checkpoint(group).map_err(io::Error::other)? {
             let meta = log_codec::snapshot_meta(checkpoint.meta).map_err(io::Error::other)?;
@@ -79,6 +110,10 @@ impl<M: Machine> StateMachine<M> {
             this.tell_restored();
         }
         Ok(this)
+    }
+
+    pub(crate) fn panicked(&self) -> Panicked {
+        self.guard.0.clone()
     }
 
     fn apply_one(

@@ -106,6 +106,7 @@ where
                 () = self.changes.changed() => {}
                 () = self.shutdown.triggered() => return,
             }
+            self.look_for_failure().await;
             self.checkpoint().await;
             let term = self.group.batcher.leading();
             if term != self.duty.term || !self.group.is_leader() {
@@ -122,6 +123,17 @@ where
             } else {
                 self.duty.leading_since = None;
             }
+        }
+    }
+
+    /// Says once that the replica has failed: nobody else may notice while there is a majority without it. It answers nothing more.
+    async fn look_for_failure(&self) {
+        if let Some(error) = self.group.failure()
+            && self.group.health.replica_fails(self.group.id)
+        {
+            let group_id = self.group.id;
+            tracing::error!(%group_id, %error, "this node's replica of the group has failed, it is of no use until the node is started again");
+            self.group.raft.shutdown().await.ok();
         }
     }
 

@@ -18,13 +18,18 @@ const NODE: NodeId = NodeId(1);
 const GROUP: GroupId = GroupId(1);
 
 /// A machine without state.
-#[derive(Debug, Default)]
-struct Nothing;
+#[derive(Debug)]
+struct Nothing {
+    /// Whether it survives to lead.
+    leads: bool,
+}
 
 impl Machine for Nothing {
     fn apply(&mut self, _: EntryAt, _: &Batch) {}
 
-    fn lead(&mut self, _: u64) {}
+    fn lead(&mut self, _: u64) {
+        assert!(self.leads, "the bug");
+    }
 
     fn follow(&mut self) {}
 
@@ -71,8 +76,12 @@ fn context() -> Context {
 }
 
 async fn open(context: &Context, founding: Option<BTreeSet<NodeId>>) -> Arc<Group<Nothing>> {
+    open_with(context, Nothing { leads: true }, founding).await
+}
+
+async fn open_with(context: &Context, machine: Nothing, founding: Option<BTreeSet<NodeId>>) -> Arc<Group<Nothing>> {
     let context = Context { shutdown: context.shutdown.child(), ..context.clone() };
-    Group::open(&context, GROUP, Nothing, Arc::default(), Arc::default(), founding).await.unwrap()
+    Group::open(&context, GROUP, machine, Arc::default(), Arc::default(), founding).await.unwrap()
 }
 
 async fn until(is_so: impl Fn() -> bool) {
@@ -92,6 +101,21 @@ async fn begun_anew() -> (Arc<Group<Nothing>>, Vote, LogId) {
     let (vote, last) = (old.log.vote().unwrap(), old.log.last_log_id().unwrap());
     old.close().await;
     (open(&context, None).await, vote, last)
+}
+
+#[tokio::test]
+async fn a_replica_whose_machine_panics_has_failed_and_one_that_is_told_to_end_has_not() {
+    let context = context();
+    let founding = Some(BTreeSet::from([NODE]));
+    let failing = open_with(&context, Nothing { leads: false }, founding.clone()).await;
+    until(|| failing.failure().is_some()).await;
+
+    let ending = open(&self::context(), founding).await;
+    until(|| ending.raft.is_leader()).await;
+    let raft = ending.raft.clone();
+    Arc::clone(&ending).close().await;
+    assert!(raft.is_initialized().await.is_err(), "it has ended");
+    assert_eq!(ending.failure(), None);
 }
 
 #[tokio::test]

@@ -114,7 +114,7 @@ impl Replication {
             replicas: groups.iter().filter(|group| group.members.contains(&member.node)).count(),
             leads: groups.iter().filter(|g| g.leader == Some(member.node)).map(|group| group.group).collect(),
         };
-        ClusterStatus { nodes: cluster.members.values().map(node).collect(), waiting: inner.under_way(), groups }
+        ClusterStatus { nodes: cluster.members.values().map(node).collect(), waiting: inner.waiting(), groups }
     }
 
     /// What this node is to the cluster.
@@ -229,6 +229,16 @@ impl Replication {
 }
 
 impl Inner {
+    /// What is under way, and what cannot go on.
+    fn waiting(&self) -> Option<String> {
+        let failed = self.health.failed_replicas(self.identity.node).into_iter().map(|(node, group)| {
+            let name = self.members.get(node).map_or_else(|| node.to_string(), |member| member.name.to_string());
+            format!("the replica of group {group} on {name} has failed: its log says why, start that node again")
+        });
+        let all: Vec<String> = self.under_way().into_iter().chain(failed).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
     /// What the metadata leader would be about, as far as this node can see.
     fn under_way(&self) -> Option<String> {
         let cluster = self.members.recorded()?;

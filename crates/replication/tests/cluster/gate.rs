@@ -22,6 +22,7 @@ pub(crate) struct Gate {
     held: Mutex<Option<Vec<Held>>>,
     full: AtomicBool,
     installed: AtomicUsize,
+    fails: AtomicBool,
 }
 
 impl Default for Gate {
@@ -31,6 +32,7 @@ impl Default for Gate {
             held: Mutex::default(),
             full: AtomicBool::new(false),
             installed: AtomicUsize::new(0),
+            fails: AtomicBool::new(false),
         }
     }
 }
@@ -68,6 +70,11 @@ impl Gate {
     /// Whether so much waits for the disk that no more should come.
     pub(crate) fn set_full(&self, full: bool) {
         self.full.store(full, Ordering::SeqCst);
+    }
+
+    /// Whether no checkpoint can be written.
+    pub(crate) fn fail_checkpoints(&self, fails: bool) {
+        self.fails.store(fails, Ordering::SeqCst);
     }
 
     /// Snapshots that were installed.
@@ -119,6 +126,9 @@ impl LogStore for Gate {
     }
 
     fn write_checkpoint(&self, group: GroupId, checkpoint: Checkpoint, done: Completion) {
+        if self.fails.load(Ordering::SeqCst) {
+            return done(Err(Error::Closed));
+        }
         self.write(move |store| store.write_checkpoint(group, checkpoint, done));
     }
 

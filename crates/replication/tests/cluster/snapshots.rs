@@ -196,3 +196,27 @@ fn consumers_that_come_and_go_do_not_make_the_log_grow() {
         })
     });
 }
+
+#[test]
+fn a_replica_that_has_failed_is_told_of_by_all_nodes_until_its_node_is_started_again() {
+    let mut behind = Behind::new();
+    let failing = behind.away;
+    let name = behind.cluster.name(failing).to_owned();
+    let told = |cluster: &Cluster| {
+        let says =
+            |waiting: Option<String>| waiting.is_some_and(|why| why.contains(&format!("group {GROUP} on {name}")));
+        cluster.nodes().map(|node| says(node.replication.cluster_status().waiting)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&behind.cluster), [false; 3]);
+    behind.cluster.gate(failing).fail_checkpoints(true);
+    behind.publish(SHORT.entries + 5);
+    until("all know that the replica has failed", || told(&behind.cluster) == [true; 3]);
+    behind.publish(10);
+
+    behind.cluster.kill(failing);
+    behind.cluster.gate(failing).fail_checkpoints(false);
+    behind.cluster.revive(failing, TIMERS);
+    until("it is of use again", || told(&behind.cluster) == [false; 3]);
+    let published = behind.published;
+    until("it has what the others have", || behind.cluster.node(failing).stats(GROUP, QUEUE).enqueued == published);
+}
