@@ -1,5 +1,7 @@
 //! One replicated group on this node: openraft around a machine, the task that proposes, and the port that the transport uses.
 
+mod take_over;
+
 use std::{collections::BTreeSet, io, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -314,22 +316,6 @@ impl<M: Machine> Group<M> {
     /// Whether this node's replica leads.
     pub(crate) fn is_leader(&self) -> bool {
         self.batcher.leading().is_some() && self.raft.is_leader()
-    }
-
-    /// Stands for election at once, past the lease of a leader whose process is known to be gone. Raft's safety does not depend on
-    /// the lease; it only keeps a slow follower from disturbing a leader that is there.
-    pub(crate) async fn take_over(&self, node: NodeId) {
-        if self.health.is_stalled() || !self.keeps_promise() {
-            return;
-        }
-        use openraft::async_runtime::WatchReceiver;
-        let vote = self.raft.metrics().borrow_watched().vote;
-        let last = self.log.last_log_id();
-        tracing::info!(group_id = %self.id, "standing for election, the leader's process is gone");
-        let request = TransferLeaderRequest::new(vote, node.0, last);
-        if let Err(error) = self.raft.handle_transfer_leader(request).await {
-            tracing::debug!(group_id = %self.id, %error, "could not stand for election");
-        }
     }
 }
 

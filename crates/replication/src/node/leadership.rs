@@ -1,6 +1,6 @@
 //! Leadership goes from node to node: handed over by one that stops, taken over from one that is gone.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use telemetry::task::TaskKind;
 use types::{GroupId, NodeId};
@@ -52,30 +52,69 @@ impl Inner {
         }
     }
 
-    /// A peer's process is gone: the first live node after it, in the order of each group, takes over what it led.
+    /// A peer's process is gone: those who are there take over what it led, one after the other in the order of each group, until somebody
+    /// leads. The first may lack entries that the second has; then nobody votes for it.
     pub(super) fn take_over(&self, gone: NodeId) {
-        let node = self.identity.node;
-        let nodes = self.members.nodes();
-        let heir = |voters: &BTreeSet<NodeId>, group: GroupId| {
-            let start = usize::try_from(group.0).unwrap_or(0);
-            let order = (0..nodes.len()).map(|i| nodes[(start + i) % nodes.len()]);
-            let is_fit = |n: NodeId| self.liveness.is_up(n) && !self.health.is_peer_stalled(n);
-            let is_there = |n: &NodeId| voters.contains(n) && *n != gone && (*n == node || is_fit(*n));
-            let there: Vec<NodeId> = order.filter(is_there).collect();
-            there.iter().find(|node| self.members.may_lead(**node)).or_else(|| there.first()).copied()
-        };
-        if let Some(meta) = self.meta_group.get()
-            && meta.leader() == Some(gone)
-            && heir(&meta.voters(), meta.id) == Some(node)
-        {
-            let meta = Arc::clone(meta);
-            telemetry::task::spawn(TaskKind::Background, "take over", async move { meta.take_over(node).await });
+        if let Some(meta) = self.meta_group.get() {
+            self.take_over_group(meta, gone);
         }
         for group in self.shards.read().values() {
-            if group.leader() == Some(gone) && heir(&group.voters(), group.id) == Some(node) {
-                let group = Arc::clone(group);
-                telemetry::task::spawn(TaskKind::Background, "take over", async move { group.take_over(node).await });
-            }
+            self.take_over_group(group, gone);
         }
+    }
+
+    fn take_over_group<M: Machine>(&self, group: &Arc<Group<M>>, gone: NodeId) {
+        let node = self.identity.node;
+        if group.leader() != Some(gone) {
+            return;
+        }
+        let is_fit = |n: NodeId| self.liveness.is_up(n) && !self.health.is_peer_stalled(n);
+        let voters = group.voters();
+        let is_there = |n: NodeId| voters.contains(&n) && n != gone && (n == node || is_fit(n));
+        let heirs = heirs(&self.members.nodes(), group.id, is_there, |node| self.members.may_lead(node));
+        if let Some(turn) = heirs.iter().position(|heir| *heir == node) {
+            let group = Arc::clone(group);
+            let work = async move { group.take_over(node, gone, turn).await };
+            telemetry::task::spawn(TaskKind::Background, "take over", work);
+        }
+    }
+}
+
+/// In which order nodes take over a group: those that may lead before those that should not, and each group begins with another.
+fn heirs(
+    nodes: &[NodeId],
+    group: GroupId,
+    is_there: impl Fn(NodeId) -> bool,
+    may_lead: impl Fn(NodeId) -> bool,
+) -> Vec<NodeId> {
+    let start = usize::try_from(group.0).unwrap_or(0);
+    let order = (0..nodes.len()).map(|i| nodes[(start + i) % nodes.len()]);
+    let (first, last): (Vec<NodeId>, Vec<NodeId>) =
+        order.filter(|node| is_there(*node)).partition(|node| may_lead(*node));
+    [first, last].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(group: u32, away: &[u64], drained: &[u64]) -> Vec<u64> {
+        let nodes = [1, 2, 3].map(NodeId);
+        let heirs = heirs(&nodes, GroupId(group), |node| !away.contains(&node.0), |node| !drained.contains(&node.0));
+        heirs.into_iter().map(|node| node.0).collect()
+    }
+
+    #[test]
+    fn what_a_node_led_is_taken_over_by_others_in_turn() {
+        assert_eq!(order(0, &[1], &[]), [2, 3]);
+        assert_eq!(order(1, &[1], &[]), [2, 3]);
+        assert_eq!(order(2, &[1], &[]), [3, 2]);
+        assert_eq!(order(5, &[], &[]), [3, 1, 2]);
+    }
+
+    #[test]
+    fn a_drained_node_takes_over_when_no_other_does() {
+        assert_eq!(order(1, &[1], &[2]), [3, 2]);
+        assert_eq!(order(1, &[1, 3], &[2]), [2]);
     }
 }

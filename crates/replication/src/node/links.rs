@@ -53,6 +53,8 @@ impl Inner {
         let restarted = self.peer_boots.lock().insert(peer, boot).is_some_and(|known| known != boot);
         if restarted {
             self.client(GroupId::local(peer)).lost(self.boot.max(self.clock.now().0));
+            // It was back so soon that nobody found its process gone.
+            self.take_over(peer);
         }
         let meta = self.meta_group.get().and_then(|group| group.batcher.leading());
         if let Some(term) = meta {

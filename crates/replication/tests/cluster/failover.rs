@@ -1,14 +1,19 @@
 //! Nodes are killed and come back; nothing that was submitted elsewhere is lost, and nothing happens twice.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
+use ::metadata::{Change, Reply};
 use queue::{Command, ConsumerOptions};
-use replication::{ChunkReplies, Timers};
+use replication::{Checkpoints, ChunkReplies, Counts as _, Timers};
 use types::{GroupId, SessionId};
 
 use crate::{
-    cluster::{Cluster, Node, QUEUE, TIMERS},
+    cluster::{Cluster, Node, QUEUE, SHARDS, TIMERS},
     consumers::{attach, consume},
+    metadata::put,
     recorder::until,
 };
 
@@ -116,6 +121,56 @@ fn what_is_submitted_while_there_is_no_majority_is_answered_when_there_is_one_ag
         until("the replica has everything", || node.stats(GROUP, QUEUE).enqueued >= CHUNKS);
         assert_eq!(node.stats(GROUP, QUEUE).enqueued, CHUNKS);
     }
+}
+
+/// Where the node is that leads the metadata, once all that are there say so.
+fn meta_leader(cluster: &Cluster) -> usize {
+    let mut leader = None;
+    until("the metadata have a leader", || {
+        let told: BTreeSet<_> = cluster.nodes().map(|node| node.replication.leader(GroupId::META)).collect();
+        let is_agreed = told.len() == 1;
+        leader = (0..5).find(|at| cluster.is_there(*at) && told.contains(&Some(cluster.node(*at).id)));
+        is_agreed && leader.is_some()
+    });
+    leader.unwrap()
+}
+
+/// A node whose replica of the metadata has failed is there, and is the first that is to take the metadata over.
+#[test]
+fn when_the_first_in_turn_cannot_take_over_from_a_killed_leader_the_second_does() {
+    // Elections after the lease would come later than the test waits.
+    let patient = Timers { election_min: Duration::from_secs(300), election_max: Duration::from_secs(600), ..TIMERS };
+    let mut cluster = Cluster::of(5, Checkpoints { entries: 20, ..Checkpoints::default() });
+    cluster.nodes().for_each(|node| node.replication.add(b"here", 1));
+    let all_know_all = |cluster: &Cluster| {
+        // This comes over the link that votes take.
+        cluster.nodes().for_each(|node| until("all count all", || node.replication.total(b"here") == 5));
+    };
+    for at in 0..5 {
+        all_know_all(&cluster);
+        cluster.kill(at);
+        meta_leader(&cluster);
+        for group in 1..=SHARDS {
+            cluster.leader(GroupId(group));
+        }
+        cluster.revive(at, patient);
+        cluster.node(at).replication.add(b"here", 1);
+    }
+    all_know_all(&cluster);
+    let leader = meta_leader(&cluster);
+    let first = (0..5).filter(|at| *at != leader).min_by_key(|at| cluster.node(*at).id).unwrap();
+    let name = cluster.name(first).to_owned();
+    cluster.gate(first).fail_checkpoints(true);
+    let mut vhosts = 0;
+    until("the replica has failed", || {
+        vhosts += 1;
+        cluster.node(leader).propose(put(&format!("v{vhosts}")));
+        let waiting = cluster.node(leader).replication.cluster_status().waiting;
+        waiting.is_some_and(|why| why.contains(&format!("group 0 on {name}")))
+    });
+    cluster.kill(leader);
+    let second = meta_leader(&cluster);
+    assert_eq!(cluster.node(second).propose(put("after")), Reply::Done(Change::Created));
 }
 
 #[test]

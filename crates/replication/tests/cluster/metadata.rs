@@ -1,12 +1,12 @@
 //! Metadata is the same everywhere, and whoever is answered finds it so.
 
-use metadata::{Change, Command, PutVhost, Reply};
+use ::metadata::{Change, Command, PutVhost, Reply};
 use replication::Metadata;
 use types::ShortStr;
 
 use crate::{cluster::Cluster, recorder::until};
 
-fn put(vhost: &str) -> Command {
+pub(crate) fn put(vhost: &str) -> Command {
     let vhost = ShortStr::copy_from(vhost).unwrap();
     Command::PutVhost(PutVhost { vhost, ..PutVhost::default() })
 }
