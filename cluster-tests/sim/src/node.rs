@@ -151,8 +151,13 @@ async fn bootstrap(replication: Replication) {
 async fn obey(world: Arc<World>, at: usize, replication: Replication) {
     loop {
         tokio::time::sleep(RETRY).await;
-        let Some(leaving) = world.leave_order().filter(|_| world.phase() == Phase::Work) else { continue };
         let members = replication.cluster_status().nodes;
+        // One that knocked at several doors may be let in by the last of them when it has left already.
+        for member in world.left().into_iter().filter(|left| members.iter().any(|member| member.name == name(*left))) {
+            let told = replication.forget(&name(member)).await;
+            world.trace.event(&name(at), format_args!("{} is to be forgotten: {told:?}", name(member)));
+        }
+        let Some(leaving) = world.leave_order().filter(|_| world.phase() == Phase::Work) else { continue };
         let Some(member) = members.into_iter().find(|member| member.name == name(leaving)) else { continue };
         world.leave_ordered(member.node);
         let told = replication.decommission(&member.name, false).await;

@@ -192,7 +192,7 @@ impl Run {
                 // Who left while it was still joining finds that it belongs to nobody.
                 let is_leaving = self.world.leaving().is_some_and(|(leaving, _)| leaving == node);
                 if (is_leaving && why == NO_MEMBER) || self.who_left() == Some(node) {
-                    self.left[node] = true;
+                    self.leaves(node);
                 } else if !self.stores[node].has_failed() {
                     self.world.violation(format!("node {} stopped by itself: {why}", node + 1));
                 }
@@ -277,9 +277,14 @@ impl Run {
     /// A node that has left without hearing of it is ended by its operator.
     fn end_who_left(&mut self) {
         if let Some(node) = self.who_left().filter(|node| !self.left[*node]) {
-            self.left[node] = true;
+            self.leaves(node);
             self.kill(node, false);
         }
+    }
+
+    fn leaves(&mut self, node: usize) {
+        self.left[node] = true;
+        self.world.ended_for_good(node);
     }
 
     /// What is not well yet.

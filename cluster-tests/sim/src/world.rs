@@ -1,6 +1,7 @@
 //! What the parts of one run share: the trace, what was found, who is there, and the clients' book.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -56,6 +57,7 @@ pub(crate) struct World {
     violations: Mutex<Vec<String>>,
     phase: Mutex<Phase>,
     leaving: Mutex<Option<Leaving>>,
+    left: Mutex<BTreeSet<usize>>,
     publishing: AtomicUsize,
 }
 
@@ -100,6 +102,7 @@ impl World {
             violations: Mutex::default(),
             phase: Mutex::new(Phase::Work),
             leaving: Mutex::default(),
+            left: Mutex::default(),
             publishing: AtomicUsize::new(0),
         })
     }
@@ -148,6 +151,16 @@ impl World {
     /// The node of which the cluster was told that it is to leave.
     pub(crate) fn leaving(&self) -> Option<(usize, NodeId)> {
         self.leaving.lock().as_ref().and_then(|leaving| Some((leaving.at, leaving.node?)))
+    }
+
+    /// The operator has ended a node that has left.
+    pub(crate) fn ended_for_good(&self, at: usize) {
+        self.left.lock().insert(at);
+    }
+
+    /// Nodes that have left and do not come back.
+    pub(crate) fn left(&self) -> BTreeSet<usize> {
+        self.left.lock().clone()
     }
 
     pub(crate) fn phase(&self) -> Phase {

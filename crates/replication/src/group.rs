@@ -5,7 +5,7 @@ mod take_over;
 use std::{collections::BTreeSet, io, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream::FuturesUnordered};
+use futures_util::{FutureExt, Stream, StreamExt, stream::FuturesUnordered};
 use openraft::{
     Raft,
     errors::{ClientWriteError, Fatal},
@@ -35,7 +35,7 @@ use crate::{
     log_store::GroupLog,
     machine::Machine,
     promise::Promise,
-    raft_types::{Batch, C, Vote},
+    raft_types::{self, Batch, C, Vote},
     state_machine::{Panicked, SnapshotData, StateMachine},
     transport::{Asked, Factory, Live, Peers, Port},
 };
@@ -80,6 +80,9 @@ pub(crate) struct Group<M: Machine> {
     promise: Promise,
     witness: Option<Arc<dyn Witness>>,
     panicked: Panicked,
+    /// When openraft took the vote that it began with for fresh.
+    began_at: Option<raft_types::Instant>,
+    lease: Duration,
     /// Ends the group's tasks.
     life: Shutdown,
 }
@@ -94,6 +97,7 @@ impl<M: Machine> Group<M> {
         cache: Arc<EntryCache>,
         founding: Option<BTreeSet<NodeId>>,
     ) -> Result<Arc<Self>, io::Error> {
+        context.health.forget_failure(id);
         let mut log = GroupLog::open(id, Arc::clone(&context.store), cache)?;
         let promise = Promise::read(&context.store, id).map_err(io::Error::other)?;
         if let Some(vote) = promise.vote.filter(|vote| log.vote() < Some(*vote)) {
@@ -127,9 +131,12 @@ impl<M: Machine> Group<M> {
         let raft = Raft::new(context.node.0, Arc::new(config), network, log.clone(), state_machine)
             .await
             .map_err(io::Error::other)?;
+        let began_at = raft.with_raft_state(|state| state.vote_last_modified()).await.map_err(io::Error::other)?;
+        let lease = context.config.timers.election_max;
         let (health, store) = (Arc::clone(&context.health), Arc::clone(&context.store));
         let life = context.shutdown.clone();
-        let group = Group { id, raft, machine, batcher, log, health, store, promise, witness, panicked, life };
+        let group =
+            Group { id, raft, machine, batcher, log, health, store, promise, witness, panicked, began_at, lease, life };
         if let Some(voters) = founding.filter(|voters| voters.contains(&context.node)) {
             group.initialize(&voters).await?;
         }
@@ -301,9 +308,16 @@ impl<M: Machine> Group<M> {
         if self.panicked.is_so() {
             return Some("a panic while an entry was applied".to_owned());
         }
-        match &self.raft.metrics().borrow_watched().running_state {
-            Ok(()) | Err(Fatal::Stopped) => None,
+        let mut metrics = self.raft.metrics();
+        let state = metrics.borrow_and_update().running_state.clone();
+        match state {
+            Err(Fatal::Stopped) => None,
             Err(error) => Some(error.to_string()),
+            // Who writes there has ended without saying why.
+            Ok(()) if matches!(metrics.changed().now_or_never(), Some(Err(_))) => {
+                Some("a panic in Raft's core".to_owned())
+            }
+            Ok(()) => None,
         }
     }
 

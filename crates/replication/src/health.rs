@@ -103,6 +103,17 @@ impl Health {
         all
     }
 
+    /// Whether a replica of another node has failed, as far as it has told lately.
+    pub(crate) fn has_failed(&self, node: NodeId, group: GroupId) -> bool {
+        let heard = self.heard.lock();
+        heard.get(&node).is_some_and(|heard| heard.failed.contains(&group) && heard.at.elapsed() < HEARD_FOR)
+    }
+
+    /// Whether a peer could lead a group, as far as it has told lately.
+    pub(crate) fn could_lead(&self, node: NodeId, group: GroupId) -> bool {
+        !self.is_peer_stalled(node) && !self.has_failed(node, group)
+    }
+
     /// What a leader stamps entries with.
     pub(crate) fn time(&self) -> Timestamp {
         near(self.clock.now(), &self.other_clocks())

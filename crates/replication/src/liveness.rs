@@ -48,14 +48,16 @@ impl Default for Liveness {
 }
 
 impl Liveness {
-    pub(crate) fn up(&self, node: NodeId, boot: u64, features: Features) {
+    /// Returns whether its process was known to be gone.
+    pub(crate) fn up(&self, node: NodeId, boot: u64, features: Features) -> bool {
         let mut peers = self.peers.lock();
         let peer = peers.entry(node).or_insert_with(Peer::new);
         peer.up = true;
-        peer.refused = false;
+        let was_refused = std::mem::take(&mut peer.refused);
         peer.heard(boot, features);
         drop(peers);
         self.changed.notify_waiters();
+        was_refused
     }
 
     pub(crate) fn seen(&self, node: NodeId, boot: u64, features: Features) {

@@ -33,6 +33,7 @@ pub(crate) type Entry = openraft::type_config::alias::EntryOf<C>;
 pub(crate) type Payload = openraft::type_config::alias::PayloadOf<C>;
 pub(crate) type LeaderId = openraft::type_config::alias::CommittedLeaderIdOf<C>;
 pub(crate) type LogId = openraft::type_config::alias::LogIdOf<C>;
+pub(crate) type Instant = openraft::type_config::alias::InstantOf<C>;
 pub(crate) type Vote = openraft::type_config::alias::VoteOf<C>;
 pub(crate) type StoredMembership = openraft::type_config::alias::StoredMembershipOf<C>;
 pub(crate) type Membership = openraft::Membership<u64, openraft::impls::EmptyNode>;

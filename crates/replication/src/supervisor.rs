@@ -198,7 +198,7 @@ where
 
     /// Whether that node is there and could lead: a disk that hangs could not.
     fn is_fit(&self, node: NodeId) -> bool {
-        self.liveness.is_up(node) && !self.group.health.is_peer_stalled(node)
+        self.liveness.is_up(node) && self.group.health.could_lead(node, self.group.id)
     }
 
     /// Gives the group to whoever of these is there and has most of the log, rather to one that should lead.

@@ -10,7 +10,6 @@ use anyhow::Result;
 use crate::{cargo, paths, shell};
 
 /// What stands between nodes and their kernels: a workspace of its own, since it is no Rust library for others.
-/// What stands between nodes and their kernels is a workspace of its own.
 pub const SHIM: &str = "cluster-tests/shim/Cargo.toml";
 
 /// What to run.

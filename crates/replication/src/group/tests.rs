@@ -145,7 +145,7 @@ async fn a_replica_that_begins_anew_votes_for_nobody_who_lacks_what_the_one_befo
 async fn a_replica_that_begins_anew_does_not_stand_for_election_before_it_has_as_much_as_the_one_before_it() {
     let (new, vote, last) = begun_anew().await;
     assert!(!new.raft.config().enable_elect);
-    new.stand(NODE).await;
+    assert!(!new.stand(NODE).await);
     let transfer = TransferLeaderRequest::new(vote, NODE.0, None);
     assert!(new.transfer(transfer).await.is_none());
     assert_eq!(new.log.vote(), Some(vote));

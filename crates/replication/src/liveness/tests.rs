@@ -57,13 +57,15 @@ fn only_a_change_is_news() {
     assert!(!liveness.down(PEER, Down::Unreachable));
     assert!(liveness.down(PEER, Down::Refused), "now it is known to be gone");
     assert!(!liveness.down(PEER, Down::Refused));
+    assert!(liveness.up(PEER, 8, Features::OWN), "it was");
+    assert!(!liveness.up(PEER, 8, Features::OWN));
 }
 
 #[tokio::test]
 async fn whoever_waits_is_woken_by_a_change() {
     let liveness = Liveness::default();
     let changes: [fn(&Liveness); 3] = [
-        |liveness| liveness.up(PEER, 1, Features::OWN),
+        |liveness| assert!(!liveness.up(PEER, 1, Features::OWN)),
         |liveness| assert!(liveness.down(PEER, Down::Refused)),
         |liveness| liveness.seen(PEER, 2, Features::OWN),
     ];

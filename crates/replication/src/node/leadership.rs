@@ -41,7 +41,7 @@ impl Inner {
         // Learners have the log, too.
         let voters = group.voters();
         let is_fit = |node: NodeId| {
-            node != self.identity.node && self.liveness.is_up(node) && !self.health.is_peer_stalled(node)
+            node != self.identity.node && self.liveness.is_up(node) && self.health.could_lead(node, group.id)
         };
         let heirs = group.matched().into_iter().map(|(node, matched)| (NodeId(node), matched));
         let heirs = heirs.filter(|(node, _)| voters.contains(node) && is_fit(*node));
@@ -68,7 +68,7 @@ impl Inner {
         if group.leader() != Some(gone) {
             return;
         }
-        let is_fit = |n: NodeId| self.liveness.is_up(n) && !self.health.is_peer_stalled(n);
+        let is_fit = |n: NodeId| self.liveness.is_up(n) && self.health.could_lead(n, group.id);
         let voters = group.voters();
         let is_there = |n: NodeId| voters.contains(&n) && n != gone && (n == node || is_fit(n));
         let heirs = heirs(&self.members.nodes(), group.id, is_there, |node| self.members.may_lead(node));

@@ -49,12 +49,14 @@ impl Inner {
     /// This node's forward link to a peer is up: tell it what this node leads, send again what it has not answered, and what its
     /// sessions may have missed.
     fn link_up(&self, peer: NodeId, boot: u64, features: Features) {
-        self.liveness.up(peer, boot, features);
+        let was_refused = self.liveness.up(peer, boot, features);
         let restarted = self.peer_boots.lock().insert(peer, boot).is_some_and(|known| known != boot);
         if restarted {
             self.client(GroupId::local(peer)).lost(self.boot.max(self.clock.now().0));
-            // It was back so soon that nobody found its process gone.
-            self.take_over(peer);
+            if !was_refused {
+                // It was back so soon that this node has not found its process gone.
+                self.take_over(peer);
+            }
         }
         let meta = self.meta_group.get().and_then(|group| group.batcher.leading());
         if let Some(term) = meta {
