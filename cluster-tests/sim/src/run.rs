@@ -191,7 +191,7 @@ impl Run {
             if let Some(why) = self.world.failure(node) {
                 // Who left while it was still joining finds that it belongs to nobody.
                 let is_leaving = self.world.leaving().is_some_and(|(leaving, _)| leaving == node);
-                if (is_leaving && why == NO_MEMBER) || self.who_left() == Some(node) {
+                if (is_leaving && why == NO_MEMBER) || self.world.who_left() == Some(node) {
                     self.leaves(node);
                 } else if !self.stores[node].has_failed() {
                     self.world.violation(format!("node {} stopped by itself: {why}", node + 1));
@@ -266,17 +266,9 @@ impl Run {
         self.sim.bounce(name(node));
     }
 
-    /// The node that has left, as far as any node knows.
-    fn who_left(&self) -> Option<usize> {
-        let (at, node) = self.world.leaving()?;
-        let mut others =
-            (0..self.plan.nodes).filter(|other| *other != at).filter_map(|other| self.world.running(other));
-        others.any(|other| other.replication.read().cluster().is_gone(node)).then_some(at)
-    }
-
     /// A node that has left without hearing of it is ended by its operator.
     fn end_who_left(&mut self) {
-        if let Some(node) = self.who_left().filter(|node| !self.left[*node]) {
+        if let Some(node) = self.world.who_left().filter(|node| !self.left[*node]) {
             self.leaves(node);
             self.kill(node, false);
         }

@@ -11,7 +11,7 @@ use std::{
 
 use broker::Broker;
 use parking_lot::Mutex;
-use replication::Replication;
+use replication::{Metadata as _, Replication};
 use types::NodeId;
 
 use crate::{invariants::Raft, mutation::Mutation, oracle::Oracle, trace::Trace};
@@ -163,6 +163,14 @@ impl World {
         self.left.lock().clone()
     }
 
+    /// The node that has left, as far as any node knows.
+    pub(crate) fn who_left(&self) -> Option<usize> {
+        let (at, node) = self.leaving()?;
+        let others = self.hosts.lock().len();
+        let mut others = (0..others).filter(|other| *other != at).filter_map(|other| self.running(other));
+        others.any(|other| other.replication.read().cluster().is_gone(node)).then_some(at)
+    }
+
     pub(crate) fn phase(&self) -> Phase {
         *self.phase.lock()
     }
@@ -224,9 +232,9 @@ impl World {
         self.hosts.lock()[at].troubled_at = Some(self.trace.elapsed());
     }
 
-    /// Whether the node was undisturbed since then.
+    /// Whether the node was undisturbed since then. One that has left, but has not heard so, is not.
     pub(crate) fn is_calm_since(&self, at: usize, since: Duration) -> bool {
-        self.hosts.lock()[at].troubled_at.is_none_or(|troubled| troubled < since)
+        self.who_left() != Some(at) && self.hosts.lock()[at].troubled_at.is_none_or(|troubled| troubled < since)
     }
 
     pub(crate) fn clock_offset_ms(&self, at: usize) -> i64 {
