@@ -232,9 +232,9 @@ impl World {
         self.hosts.lock()[at].troubled_at = Some(self.trace.elapsed());
     }
 
-    /// Whether the node was undisturbed since then. One that has left, but has not heard so, is not.
+    /// Whether the node was undisturbed since then.
     pub(crate) fn is_calm_since(&self, at: usize, since: Duration) -> bool {
-        self.who_left() != Some(at) && self.hosts.lock()[at].troubled_at.is_none_or(|troubled| troubled < since)
+        self.hosts.lock()[at].troubled_at.is_none_or(|troubled| troubled < since)
     }
 
     pub(crate) fn clock_offset_ms(&self, at: usize) -> i64 {
