@@ -68,6 +68,9 @@ impl Agent {
     /// Connects; tries until it succeeds. Each connection has a number of its own.
     async fn connect(&mut self) -> Client {
         loop {
+            while !self.is_served() {
+                tokio::time::sleep(AGAIN).await;
+            }
             self.number = self.world.oracle.lock().number();
             match Client::connect(&self.broker).await {
                 Ok(client) => return client,
@@ -75,6 +78,10 @@ impl Agent {
             }
             tokio::time::sleep(AGAIN).await;
         }
+    }
+
+    fn is_served(&self) -> bool {
+        self.world.running(self.at).is_some_and(|running| running.replication.own_state().serves_clients())
     }
 
     fn lost(&self, gone: &Gone) {

@@ -62,6 +62,8 @@ pub(crate) async fn run(setup: Setup) -> turmoil::Result {
     let watch = watch_disk(Arc::clone(&disk), running.replication.clone());
     telemetry::spawn(TaskKind::Background, "disk watch", watch);
     telemetry::spawn(TaskKind::Background, "operator", obey(Arc::clone(&world), at, running.replication.clone()));
+    let watch = send_away(Arc::clone(&running.broker), running.replication.clone());
+    telemetry::spawn(TaskKind::Background, "clients", watch);
     let watch = watch_membership(Arc::clone(&world), at, running.replication.clone());
     telemetry::spawn(TaskKind::Background, "membership watch", watch);
     running.replication.caught_up().await;
@@ -165,6 +167,16 @@ async fn obey(world: Arc<World>, at: usize, replication: Replication) {
         if told.is_ok() {
             world.leave_accepted();
         }
+    }
+}
+
+/// Sends clients away while the cluster does not want the node to serve any, as the server does.
+async fn send_away(broker: Arc<Broker>, replication: Replication) {
+    loop {
+        if !replication.own_state().serves_clients() {
+            broker.close_connections("shutdown");
+        }
+        tokio::time::sleep(RETRY).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! Clients are served while the cluster wants this node to: not while it is drained, and not when it was removed.
+//! Clients are served while the cluster wants this node to: not while it is drained or about to leave, and not when it was removed.
 
 use std::{
     sync::{
@@ -10,8 +10,7 @@ use std::{
 
 use anyhow::Context;
 use broker::Broker;
-use metadata::MemberState;
-use replication::{OwnState, Replication};
+use replication::Replication;
 use telemetry::{Shutdown, task::TaskKind};
 use types::{FieldTable, FieldValue, ShortStr};
 
@@ -72,16 +71,9 @@ pub(crate) async fn serve(
 /// Waits until clients are to be served, or are not to be.
 async fn until(replication: &Replication, serves: bool) {
     let mut changes = replication.own_state_changes();
-    while replication_serves(replication) != serves {
+    while replication.own_state().serves_clients() != serves {
         // The sender lives as long as the node.
         changes.changed().await.ok();
-    }
-}
-
-fn replication_serves(replication: &Replication) -> bool {
-    match replication.own_state() {
-        OwnState::Member(MemberState::Joining | MemberState::Up | MemberState::Leaving) => true,
-        OwnState::Member(MemberState::Draining) | OwnState::Gone => false,
     }
 }
 

@@ -58,7 +58,8 @@ impl View for NodeStatus {
         match self.replication.own_state() {
             OwnState::Gone => reasons.push("this node is no member of the cluster any more".to_owned()),
             OwnState::Member(MemberState::Draining) => reasons.push("this node is drained".to_owned()),
-            OwnState::Member(_) => {}
+            OwnState::Member(MemberState::Leaving) => reasons.push("this node leaves the cluster".to_owned()),
+            OwnState::Member(MemberState::Joining | MemberState::Up) => {}
         }
         if !self.is_serving.load(Ordering::Relaxed) {
             reasons.push("clients cannot connect, or not any more".to_owned());

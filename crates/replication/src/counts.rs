@@ -78,6 +78,11 @@ impl Counts {
         }
     }
 
+    /// Whether anything is counted here.
+    pub(crate) fn is_any_here(&self) -> bool {
+        !self.state.lock().own(self.node).is_empty()
+    }
+
     fn tell(&self) {
         let mut state = self.state.lock();
         let news = std::mem::take(&mut state.news);

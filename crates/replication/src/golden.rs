@@ -107,9 +107,20 @@ fn messages() -> Vec<Kind> {
         Kind::Leader(p::Leader { group: 4, term: 7 }),
         Kind::Applied(p::Applied { index: 99 }),
         Kind::Alarms(p::Alarms { memory: true, disk: true }),
-        Kind::Health(p::Health { clock_ms: 1_700_000_000_000, disk_stalled: true, failed_groups: Vec::new() }),
+        Kind::Health(p::Health {
+            clock_ms: 1_700_000_000_000,
+            disk_stalled: true,
+            failed_groups: Vec::new(),
+            may_have_clients: false,
+        }),
         Kind::Cancelled(p::Cancelled { session_serial: 1 << 50, number: 3, queue: 5, timeout_ms: 10 }),
-        Kind::Health(p::Health { clock_ms: 1, disk_stalled: false, failed_groups: vec![1, 7] }),
+        Kind::Health(p::Health {
+            clock_ms: 1,
+            disk_stalled: false,
+            failed_groups: vec![1, 7],
+            may_have_clients: false,
+        }),
+        Kind::Health(p::Health { clock_ms: 1, may_have_clients: true, ..p::Health::default() }),
     ]
 }
 

@@ -1,5 +1,5 @@
-//! What nodes tell each other of themselves once a second: what their clock says, whether their disk hangs, and which of their replicas
-//! have failed.
+//! What nodes tell each other of themselves once a second: what their clock says, whether their disk hangs, which of their replicas
+//! have failed, and whether they have clients.
 //!
 //! From the first follows the time that leaders stamp entries with ([`Health::time`]): this node's clock, but never far from those of
 //! the others. Machines never let time run backwards, so one leader whose clock is an hour ahead would stop time for an hour after it
@@ -44,6 +44,8 @@ pub(crate) struct Health {
     stalled: AtomicBool,
     /// This node's replicas that have failed.
     failed: Mutex<BTreeSet<GroupId>>,
+    /// This node serves no clients, and has none left.
+    has_no_clients: AtomicBool,
     /// It was said that this node's clock is off.
     is_off: AtomicBool,
 }
@@ -54,6 +56,7 @@ struct Heard {
     clock: Timestamp,
     stalled: bool,
     failed: Vec<GroupId>,
+    may_have_clients: bool,
 }
 
 impl Health {
@@ -65,7 +68,13 @@ impl Health {
     /// A peer tells of itself.
     pub(crate) fn heard(&self, node: NodeId, told: &p::Health) {
         let failed = told.failed_groups.iter().map(|group| GroupId(*group)).collect();
-        let heard = Heard { at: Instant::now(), clock: Timestamp(told.clock_ms), stalled: told.disk_stalled, failed };
+        let heard = Heard {
+            at: Instant::now(),
+            clock: Timestamp(told.clock_ms),
+            stalled: told.disk_stalled,
+            failed,
+            may_have_clients: told.may_have_clients,
+        };
         self.heard.lock().insert(node, heard);
     }
 
@@ -109,6 +118,11 @@ impl Health {
         heard.get(&node).is_some_and(|heard| heard.failed.contains(&group) && heard.at.elapsed() < HEARD_FOR)
     }
 
+    /// Whether a peer has clients or may get some, as far as it has told lately.
+    pub(crate) fn may_have_clients(&self, node: NodeId) -> bool {
+        self.heard.lock().get(&node).is_some_and(|heard| heard.may_have_clients && heard.at.elapsed() < HEARD_FOR)
+    }
+
     /// Whether a peer could lead a group, as far as it has told lately.
     pub(crate) fn could_lead(&self, node: NodeId, group: GroupId) -> bool {
         !self.is_peer_stalled(node) && !self.has_failed(node, group)
@@ -127,7 +141,12 @@ impl Health {
 
     fn message(&self) -> p::Message {
         let failed_groups = self.failed.lock().iter().map(|group| group.0).collect();
-        let health = p::Health { clock_ms: self.clock.now().0, disk_stalled: self.is_stalled(), failed_groups };
+        let health = p::Health {
+            clock_ms: self.clock.now().0,
+            disk_stalled: self.is_stalled(),
+            failed_groups,
+            may_have_clients: !self.has_no_clients.load(Ordering::Relaxed),
+        };
         wire::message(p::message::Kind::Health(health))
     }
 
@@ -142,9 +161,10 @@ impl Health {
     }
 
     /// Tells the peers each round, and whoever reads the log when this node's clock is off; runs until it is dropped.
-    pub(crate) async fn run(self: Arc<Self>, peers: Arc<Peers>) {
+    pub(crate) async fn run(self: Arc<Self>, peers: Arc<Peers>, may_have_clients: impl Fn() -> bool) {
         loop {
             tokio::time::sleep(ROUND).await;
+            self.has_no_clients.store(!may_have_clients(), Ordering::Relaxed);
             self.tell(&peers);
             let (clock, others) = (self.clock.now(), self.other_clocks());
             let off_ms = near(clock, &others).0.abs_diff(clock.0);
@@ -224,7 +244,7 @@ mod tests {
         let told = p::Health {
             clock_ms: health.clock.now().0.saturating_sub(HOUR),
             disk_stalled: true,
-            failed_groups: Vec::new(),
+            ..p::Health::default()
         };
         health.heard(NodeId(2), &told);
         let other = health.other_clocks()[0].0;

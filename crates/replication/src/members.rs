@@ -34,6 +34,16 @@ pub enum OwnState {
     Gone,
 }
 
+impl OwnState {
+    /// Whether clients are served: not by a node that is drained or about to leave, so that none is lost with it.
+    pub fn serves_clients(self) -> bool {
+        match self {
+            OwnState::Member(MemberState::Joining | MemberState::Up) => true,
+            OwnState::Member(MemberState::Draining | MemberState::Leaving) | OwnState::Gone => false,
+        }
+    }
+}
+
 impl Members {
     /// The members before anything is known from the metadata.
     pub(crate) fn new(node: NodeId, founded: Cluster) -> Self {

@@ -15,6 +15,7 @@ use crate::{
     batcher::Submission,
     config::Timers,
     group::Group,
+    health::Health,
     liveness::{Liveness, Verdict},
     machine::Machine,
     meta::{MetaMachine, MetaState},
@@ -306,12 +307,19 @@ impl Supervisor<ShardMachine> {
 }
 
 /// What this node knows of the others, but for who has caught up.
-pub(crate) fn observe(own: NodeId, cluster: &metadata::Cluster, liveness: &Liveness, timers: &Timers) -> Observed {
+pub(crate) fn observe(
+    own: NodeId,
+    cluster: &metadata::Cluster,
+    liveness: &Liveness,
+    health: &Health,
+    timers: &Timers,
+) -> Observed {
     let nodes = || cluster.members.keys().copied();
     let silent_for = |node: NodeId, time: Duration| node != own && liveness.silent_for(node) >= time;
     Observed {
         live: nodes().filter(|node| *node == own || liveness.is_up(*node)).collect(),
         silent: nodes().filter(|node| silent_for(*node, timers.replace_after)).collect(),
+        serving: nodes().filter(|node| liveness.is_up(*node) && health.may_have_clients(*node)).collect(),
         lost: nodes().filter(|node| !timers.heal_after.is_zero() && silent_for(*node, timers.heal_after)).collect(),
         ..Observed::default()
     }
@@ -381,7 +389,7 @@ impl Supervisor<MetaMachine> {
     }
 
     fn observe(&mut self, cluster: &metadata::Cluster) -> Observed {
-        let mut observed = observe(self.node, cluster, &self.liveness, &self.timers);
+        let mut observed = observe(self.node, cluster, &self.liveness, &self.group.health, &self.timers);
         let caught_up = |node: &NodeId| *node == self.node || self.group.is_caught_up(*node);
         observed.caught_up = cluster.members.keys().copied().filter(caught_up).collect();
         self.duty.moves.look(cluster, &mut observed, Instant::now());

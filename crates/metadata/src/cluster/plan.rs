@@ -21,6 +21,8 @@ pub struct Observed {
     pub lost: BTreeSet<NodeId>,
     /// Nodes that have applied all metadata, about.
     pub caught_up: BTreeSet<NodeId>,
+    /// Nodes that have clients, or may get some.
+    pub serving: BTreeSet<NodeId>,
     /// Groups that have been on the move for so long that it is given up.
     pub stalled: BTreeSet<GroupId>,
     /// Nodes to which such moves went: they get no replicas for some time.
@@ -136,6 +138,10 @@ impl Cluster {
 
     fn leaver(&self, member: &Member, observed: &Observed) -> Plan {
         if !self.placements.values().any(|placement| placement.concerns(member.node)) {
+            // What its clients hold would go to others before they know.
+            if observed.serving.contains(&member.node) {
+                return Plan::Wait(format!("the clients of node {} go first", member.name));
+            }
             return remove(member.node);
         }
         self.each_of(member.node, |group, placement| {

@@ -231,6 +231,19 @@ fn a_node_leaves_when_others_have_its_replicas_and_not_when_there_would_be_too_f
 }
 
 #[test]
+fn a_node_does_not_leave_before_its_clients() {
+    let mut world = World::of(4);
+    world.observed.serving = nodes(&[1, 2, 3, 4]);
+    world.state(2, MemberState::Leaving, false).unwrap();
+    while world.step() {}
+    assert_eq!(world.cluster.replicas(NodeId(2)), 0);
+    assert!(world.waits_for().contains("clients of node n2 go first"), "{}", world.waits_for());
+    world.observed.serving.remove(&NodeId(2));
+    world.settle();
+    assert!(world.cluster.is_gone(NodeId(2)));
+}
+
+#[test]
 fn a_group_does_not_shrink_when_a_node_leaves_while_another_joins() {
     let mut world = World::of(3);
     world.admit("n4", "disk 4", None).unwrap();

@@ -242,7 +242,7 @@ impl Inner {
     /// What the metadata leader would be about, as far as this node can see.
     fn under_way(&self) -> Option<String> {
         let cluster = self.members.recorded()?;
-        let mut observed = observe(self.identity.node, &cluster, &self.liveness, &self.config.timers);
+        let mut observed = observe(self.identity.node, &cluster, &self.liveness, &self.health, &self.config.timers);
         // Whether a newcomer has caught up only the leader knows.
         observed.caught_up.clear();
         match cluster.plan(&observed) {

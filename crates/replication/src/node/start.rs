@@ -68,7 +68,12 @@ impl Replication {
         let counts = Arc::clone(&inner.counts);
         let telling = until(async move { counts.run().await }, context.shutdown.clone());
         telemetry::task::spawn(TaskKind::Critical(context.shutdown.clone()), "counts", telling);
-        let telling = until(Arc::clone(&inner.health).run(Arc::clone(&inner.peers)), context.shutdown.clone());
+        let may_have_clients = {
+            let inner = Arc::clone(&inner);
+            move || inner.members.own_state().serves_clients() || inner.counts.is_any_here()
+        };
+        let telling = Arc::clone(&inner.health).run(Arc::clone(&inner.peers), may_have_clients);
+        let telling = until(telling, context.shutdown.clone());
         telemetry::task::spawn(TaskKind::Critical(context.shutdown.clone()), "health", telling);
         let begun = context.store.read_node_value(BEGUN).map_err(FoundingError::from)?.is_some();
         let founding = |group: GroupId| {
