@@ -2,6 +2,7 @@
 //!
 //! Calls that change something queue an operation for the [writer](crate::writer); reads go straight to RocksDB.
 
+mod collector;
 mod disk;
 mod keeper;
 mod mark;

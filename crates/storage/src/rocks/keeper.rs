@@ -4,11 +4,15 @@
 //! stops in the middle: what was consumed last is dead, but the log that has it stays until its memtables are flushed, and the tables
 //! that have it until their tombstones meet it. The keeper ends what was begun.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rocksdb::{ColumnFamily, CompactOptions, FlushOptions};
 
-use super::Disk;
+use super::{Disk, collector::Collector};
 use crate::{
     Error,
     handoff::{Nothing, Receiver},
@@ -29,6 +33,7 @@ const DEAD_PARTS: u64 = 4;
 pub(super) struct Keeper {
     disk: Arc<Disk>,
     watch: Arc<Watch>,
+    collector: Collector,
     /// Closed when the store is dropped.
     end: Receiver<()>,
     round: Duration,
@@ -49,7 +54,6 @@ struct Tables {
     range_deletions: u64,
     bytes: u64,
     blob_bytes: u64,
-    blob_garbage: u64,
 }
 
 impl Keeper {
@@ -57,6 +61,7 @@ impl Keeper {
         Keeper {
             disk,
             watch,
+            collector: Collector::default(),
             end,
             round: quiet_after,
             seen_bytes: 0,
@@ -72,10 +77,10 @@ impl Keeper {
             if self.watch.failure().is_some() {
                 return;
             }
+            self.collector.look(&self.disk);
             let written = self.disk.wal_bytes();
             let since = written - std::mem::replace(&mut self.seen_bytes, written);
-            let quiet = u64::try_from(self.round.as_millis()).unwrap_or(u64::MAX) * QUIET_BYTES_PER_SECOND / 1000;
-            if since <= quiet
+            if is_quiet(since, self.round)
                 && let Err(error) = self.tidy(written)
             {
                 // What cannot be flushed is in the log; writes will meet the same error.
@@ -122,11 +127,12 @@ impl Keeper {
             self.disk.compact("rbody", family, before);
             self.compacted_dead = Some(died);
         }
-        let after = self.disk.tables(family);
-        if after.blob_garbage >= COMPACT_BYTES && after.blob_garbage > after.blob_bytes / 2 {
-            // Blobs are moved only out of the oldest files as a rule; here what lives is the smaller part.
-            self.disk.collect_blobs(family, after);
-        }
+        let (disk, end, begun, written) = (&self.disk, &self.end, Instant::now(), self.disk.wal_bytes());
+        let goes_on = || {
+            let is_open = end.recv_timeout(Duration::ZERO) == Err(Nothing::Empty);
+            is_open && is_quiet(disk.wal_bytes() - written, begun.elapsed().max(self.round))
+        };
+        self.collector.collect(disk, goes_on);
     }
 }
 
@@ -165,18 +171,6 @@ impl Disk {
         tracing::info!(family = name, before_bytes = before, after_bytes = after, "disk space given back");
     }
 
-    fn collect_blobs(&self, family: &ColumnFamily, tables: Tables) {
-        const CUTOFF: &str = "blob_garbage_collection_age_cutoff";
-        // An option that cannot be set is as it was.
-        drop(self.db.set_options_cf(family, &[(CUTOFF, "1.0")]));
-        let mut options = compaction();
-        options.set_bottommost_level_compaction(rocksdb::BottommostLevelCompaction::Force);
-        self.db.compact_range_cf_opt(family, None::<&[u8]>, None::<&[u8]>, &options);
-        drop(self.db.set_options_cf(family, &[(CUTOFF, super::tuning::BLOB_AGE_CUTOFF)]));
-        let after = self.tables(family).blob_bytes;
-        tracing::info!(before_bytes = tables.blob_bytes, after_bytes = after, "space of dead bodies given back");
-    }
-
     fn tables(&self, family: &ColumnFamily) -> Tables {
         let size = |name| self.db.property_int_value_cf(family, name).ok().flatten().unwrap_or(0);
         let text = self.db.property_value_cf(family, rocksdb::properties::AGGREGATED_TABLE_PROPERTIES).ok().flatten();
@@ -188,7 +182,6 @@ impl Disk {
             range_deletions: count("# range deletions"),
             bytes: size(c"rocksdb.total-sst-files-size"),
             blob_bytes: size(c"rocksdb.total-blob-file-size"),
-            blob_garbage: size(c"rocksdb.live-blob-file-garbage-size"),
         }
     }
 
@@ -199,7 +192,12 @@ impl Disk {
     }
 }
 
-fn compaction() -> CompactOptions {
+/// Whether next to nothing was written.
+fn is_quiet(written: u64, time: Duration) -> bool {
+    written <= u64::try_from(time.as_millis()).unwrap_or(u64::MAX).saturating_mul(QUIET_BYTES_PER_SECOND) / 1000
+}
+
+pub(super) fn compaction() -> CompactOptions {
     let mut options = CompactOptions::default();
     // Others go on beside it.
     options.set_exclusive_manual_compaction(false);

@@ -21,10 +21,14 @@ fn wait(call: impl FnOnce(Completion)) {
 }
 
 fn append(store: &RocksStore, indexes: std::ops::Range<u64>, blob_bytes: usize) {
+    append_to(store, GROUP, indexes, blob_bytes);
+}
+
+fn append_to(store: &RocksStore, group: GroupId, indexes: std::ops::Range<u64>, blob_bytes: usize) {
     let blob = Bytes::from(vec![1; blob_bytes]);
     let records =
         indexes.map(|index| LogRecord { index, head: Bytes::from_static(b"head"), blob: blob.clone() }).collect();
-    wait(|done| store.append(GROUP, records, done));
+    wait(|done| store.append(group, records, done));
 }
 
 fn count(store: &RocksStore, family: &str) -> usize {
@@ -119,4 +123,20 @@ fn bodies_that_die_before_their_memtable_is_flushed_are_written_once() {
     let again = statistics.flush_bytes + statistics.compaction_write_bytes;
     assert!(statistics.wal_bytes > 25 << 20 && statistics.flush_bytes > 0, "{statistics:?}");
     assert!(again * 10 < statistics.wal_bytes, "{statistics:?}");
+}
+
+#[test]
+fn a_backlog_that_grows_is_not_written_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    // 128 MiB, which is some twenty flushes, with a compaction for every other one: each table has a part of each group.
+    for batch in 0..32 {
+        for group in 1..=4 {
+            append_to(&store, GroupId(group), batch * 16 + 1..batch * 16 + 17, 64 * 1024);
+        }
+    }
+    store.disk.db.wait_for_compact(&rocksdb::WaitForCompactOptions::default()).unwrap();
+    let statistics = store.statistics();
+    assert!(statistics.blob_files_bytes > 64 << 20, "{statistics:?}");
+    assert!(statistics.compaction_write_bytes < 1 << 20, "{statistics:?}");
 }

@@ -19,8 +19,6 @@ use crate::{
 const SHARES: usize = 44;
 /// Shares of one memtable of `rbody`.
 const BODY_SHARES: usize = 5;
-/// The oldest part of the blob files that live blobs are moved out of, as RocksDB reads it.
-pub(super) const BLOB_AGE_CUTOFF: &str = "0.25";
 /// Memtables of `rbody`.
 const BODY_MEMTABLES: i32 = 8;
 
@@ -118,7 +116,8 @@ fn body_family(cache: &Cache, write_buffer_bytes: usize) -> RocksOptions {
     family.set_blob_file_size(as_u64(128 * MIB));
     family.set_blob_compression_type(DBCompressionType::None);
     family.set_enable_blob_gc(true);
-    family.set_blob_gc_age_cutoff(BLOB_AGE_CUTOFF.parse().expect("it is a number"));
+    // Until the collector sees that it pays.
+    family.set_blob_gc_age_cutoff(0.0);
     family.set_blob_gc_force_threshold(0.5);
     // Garbage in blob files is seen only when a compaction brings the tombstone and the key together; the tables hold but
     // keys and references, so compacting early and often is cheap.

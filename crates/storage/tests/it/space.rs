@@ -59,6 +59,38 @@ fn one_message_that_is_never_settled_holds_nothing_but_itself() {
 }
 
 #[test]
+fn what_lives_among_the_dead_is_moved_when_the_store_is_quiet() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    fill(&store, 64 << 10);
+    until("the backlog is in files", || store.statistics().blob_files_bytes > 80 * MIB);
+    store.delete_blobs(A, (1..=ENTRIES).filter(|index| index % 16 != 7).collect());
+    barrier(&*store);
+    shrinks(&store);
+    assert!(store.statistics().blob_relocated_bytes < 32 * MIB, "{:?}", store.statistics());
+}
+
+#[test]
+fn what_lives_among_the_dead_is_moved_under_load() {
+    const BATCH: u64 = 50;
+    const LATER: u64 = 800;
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let mut first = 1;
+    let written = |first| first * (64 << 10);
+    // Of what is older than 50 MiB the sixteenth part lives, some in each file.
+    while written(first) < 200 * MIB || store.statistics().blob_files_bytes > written(first) / 2 {
+        append(&*store, A, records(first..first + BATCH, 64 << 10));
+        let old = first.saturating_sub(LATER);
+        store.delete_blobs(A, (old..old + BATCH).filter(|index| index % 16 != 7).collect());
+        barrier(&*store);
+        first += BATCH;
+        assert!(written(first) < 1024 * MIB, "{:?}", store.statistics());
+    }
+    assert!(store.statistics().blob_relocated_bytes > 0, "{:?}", store.statistics());
+}
+
+#[test]
 fn space_comes_back_of_a_backlog_that_lay_in_tables_for_long() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
