@@ -31,6 +31,8 @@ const WARM_UP: Duration = Duration::from_millis(1500);
 const COOL_DOWN: Duration = Duration::from_millis(1500);
 /// After faults are over, every queue takes messages again within this.
 pub const RECOVERY_MAX: Duration = Duration::from_secs(10);
+/// How long publishers may wait for their last confirms, and for new connections before they see that they are to end.
+const PUBLISHED_TIME_MAX: Duration = Duration::from_secs(60);
 /// How long draining all queues may take, as long as there is progress.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(60);
 /// How long replicas may take to come level when all is quiet.
@@ -311,7 +313,10 @@ fn end(stage: &mut Stage) -> Result<u64> {
     }
     let over = stage.clock.now();
     stage.load.stop_publishing();
+    // A queue that is empty before has not been drained: consumers would end before the last message is there.
+    let all_published = stage.wait(PUBLISHED_TIME_MAX, |stage| stage.load.is_all_published());
     flowing?;
+    ensure!(all_published, "publishers do not end");
     let drained = drain(stage)?;
     stage.findings.extend(drained);
     let level = level(stage)?;

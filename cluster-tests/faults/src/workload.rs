@@ -50,8 +50,6 @@ pub struct Shared {
     homing: AtomicU32,
     /// Confirms so far.
     confirmed: AtomicU64,
-    /// Publishers that have not ended.
-    publishers: AtomicU32,
     /// Publishers that are blocked.
     blocked: AtomicU32,
     /// Nanoseconds of the run's clock when each queue's last confirm came.
@@ -63,7 +61,9 @@ pub struct Shared {
 pub struct Load {
     shared: Arc<Shared>,
     plan: Arc<Plan>,
+    /// Those who end when nobody is to publish any more.
     clients: Vec<JoinHandle<Result<()>>>,
+    consumers: Vec<JoinHandle<Result<()>>>,
 }
 
 impl Load {
@@ -85,33 +85,31 @@ impl Load {
             consuming: AtomicBool::new(true),
             homing: AtomicU32::new(0),
             confirmed: AtomicU64::new(0),
-            publishers: AtomicU32::new(0),
             blocked: AtomicU32::new(0),
             last_confirm,
         });
-        let mut load = Load { shared, plan: Arc::clone(plan), clients: Vec::new() };
+        let mut load = Load { shared, plan: Arc::clone(plan), clients: Vec::new(), consumers: Vec::new() };
         for (place, queue) in (0..).zip(&plan.queues) {
             for (number, one) in queue.publishers.iter().copied().enumerate() {
                 let plan = Arc::clone(plan);
-                load.spawn(number, move |seat| {
-                    publisher::run(seat, &plan.queues[usize::from(place)].name, place, one)
-                })?;
+                let work = move |seat| publisher::run(seat, &plan.queues[usize::from(place)].name, place, one);
+                load.begin(number, work)?;
             }
             load.consume(place, &queue.consumers)?;
         }
         let nodes = load.shared.nodes.len();
         for number in 0..plan.declarers * nodes {
-            load.spawn(number, declarer::run)?;
+            load.begin(number, declarer::run)?;
         }
         for number in 0..plan.lockers {
-            load.spawn(number, move |seat| locker::run(seat, number == 0))?;
+            load.begin(number, move |seat| locker::run(seat, number == 0))?;
         }
         for number in 0..plan.racers {
-            load.spawn(number, move |seat| racer::run(seat, number))?;
+            load.begin(number, move |seat| racer::run(seat, number))?;
         }
         for number in 0..plan.strayers {
             let queue = plan.queues.first().context("the plan has no queue")?.name.clone();
-            load.spawn(number + 1, move |seat| strayer::run(seat, &queue))?;
+            load.begin(number + 1, move |seat| strayer::run(seat, &queue))?;
         }
         Ok(load)
     }
@@ -121,7 +119,8 @@ impl Load {
             let plan = Arc::clone(&self.plan);
             // One node further than the publisher of that number, so that most messages travel.
             let work = move |seat| consumer::run(seat, &plan.queues[usize::from(place)].name, place, one);
-            self.spawn(number + 1, work)?;
+            let consumer = self.spawn(number + 1, work)?;
+            self.consumers.push(consumer);
         }
         Ok(())
     }
@@ -135,13 +134,22 @@ impl Load {
         (0..).zip(&plan.queues).try_for_each(|(place, queue)| self.consume(place, &queue.late_consumers))
     }
 
-    fn spawn(&mut self, home: usize, work: impl FnOnce(Seat) -> Result<()> + Send + 'static) -> Result<()> {
-        let proc = u32::try_from(self.clients.len() + 1)?;
+    fn begin(&mut self, home: usize, work: impl FnOnce(Seat) -> Result<()> + Send + 'static) -> Result<()> {
+        let client = self.spawn(home, work)?;
+        self.clients.push(client);
+        Ok(())
+    }
+
+    fn spawn(
+        &self,
+        home: usize,
+        work: impl FnOnce(Seat) -> Result<()> + Send + 'static,
+    ) -> Result<JoinHandle<Result<()>>> {
+        let proc = u32::try_from(self.clients.len() + self.consumers.len() + 1)?;
         let recorder = Recorder::create(&self.shared.folder, self.shared.clock, proc)?;
         let home = home % self.shared.nodes.len();
         let seat = Seat { shared: Arc::clone(&self.shared), recorder, home, node: home, epoch: 0, homing: 0 };
-        self.clients.push(thread::Builder::new().name(format!("client {proc}")).spawn(move || work(seat))?);
-        Ok(())
+        Ok(thread::Builder::new().name(format!("client {proc}")).spawn(move || work(seat))?)
     }
 
     /// Confirms so far.
@@ -149,9 +157,9 @@ impl Load {
         self.shared.confirmed.load(Ordering::Relaxed)
     }
 
-    /// Publishers that have not ended.
-    pub fn publishers(&self) -> u32 {
-        self.shared.publishers.load(Ordering::Relaxed)
+    /// Whether everybody but the consumers has ended, so that nothing is published or confirmed any more.
+    pub fn is_all_published(&self) -> bool {
+        self.clients.iter().all(JoinHandle::is_finished)
     }
 
     /// Publishers that the broker has told to wait.
@@ -187,7 +195,7 @@ impl Load {
         self.shared.publishing.store(false, Ordering::Relaxed);
         self.shared.consuming.store(false, Ordering::Relaxed);
         let deadline = Instant::now() + END_TIME_MAX;
-        for client in self.clients {
+        for client in self.clients.into_iter().chain(self.consumers) {
             while !client.is_finished() {
                 if Instant::now() > deadline {
                     return Err(anyhow!("a client does not end"));

@@ -102,7 +102,7 @@ fn right(stage: &Stage) -> Result<()> {
 fn expires(stage: &mut Stage) -> Result<()> {
     let begin = Instant::now();
     let all_gone = stage.wait(EXPIRED_AFTER_MAX, |stage| {
-        stage.load.publishers() == 0 && stage.world.api(1).depth("brief").is_ok_and(|depth| depth.ready == 0)
+        stage.load.is_all_published() && stage.world.api(1).depth("brief").is_ok_and(|depth| depth.ready == 0)
     });
     if !all_gone {
         let left = stage.world.api(1).depth("brief")?.ready;

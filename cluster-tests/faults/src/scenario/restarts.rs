@@ -71,7 +71,7 @@ fn cold(stage: &mut Stage) -> Result<()> {
         stage.work_for(Duration::from_millis(200));
     }
     stage.load.stop_publishing();
-    let all_confirmed = stage.wait(Duration::from_secs(20), |stage| stage.load.publishers() == 0);
+    let all_confirmed = stage.wait(Duration::from_secs(20), |stage| stage.load.is_all_published());
     ensure!(all_confirmed, "publishers do not end");
     let confirmed = stage.load.confirmed();
     stage.restart_all(format!("a cold restart with {confirmed} messages"))?;

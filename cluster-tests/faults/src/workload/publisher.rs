@@ -34,7 +34,6 @@ struct Publisher<'a> {
 
 pub(super) fn run(mut seat: Seat, queue: &str, place: u16, plan: PublisherPlan) -> Result<()> {
     seat.recorder.context.queue = Some(place);
-    seat.shared.publishers.fetch_add(1, Ordering::Relaxed);
     let mut this = Publisher { queue, place, plan, sequence: 0, unconfirmed: BTreeMap::new(), blocked: false };
     while seat.is_publishing() {
         let Some(client) = seat.connect()? else { continue };
@@ -45,7 +44,6 @@ pub(super) fn run(mut seat: Seat, queue: &str, place: u16, plan: PublisherPlan) 
         }
         seat.disconnected(&session)?;
     }
-    seat.shared.publishers.fetch_sub(1, Ordering::Relaxed);
     seat.recorder.finish()
 }
 
