@@ -9,6 +9,9 @@ use types::{Blob, FieldTable, GroupId, QueueId, ShortStr};
 
 use crate::{broker::Broker, history::Follow, placement};
 
+/// How often a group is asked whose answers are lost: each time its leader has changed.
+const ASKED_MAX: u32 = 8;
+
 /// Why something could not be done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AdminError {
@@ -164,21 +167,25 @@ impl Broker {
         Some((there.group, format!("queue '{}' in vhost '{}'", there.name, there.vhost)))
     }
 
+    /// Asks a group what changes nothing when it is done twice.
     async fn ask(&self, group: GroupId, commands: Vec<Command>) -> Result<Vec<Reply>, AdminError> {
-        let (session, answer) = self.registry().open_waiter();
-        self.groups().submit(group, session, 0, commands, Blob::default());
-        match answer.await {
-            Ok(ChunkReplies::Applied(answers)) => {
-                let plain = |answer| match answer {
-                    Answer::Reply(reply) => Some(reply),
-                    Answer::Got(..) | Answer::Peeked(_) => None,
-                };
-                Ok(answers.into_iter().filter_map(plain).collect())
+        for _ in 0..ASKED_MAX {
+            let (session, answer) = self.registry().open_waiter();
+            self.groups().submit(group, session, 0, commands.clone(), Blob::default());
+            match answer.await {
+                Ok(ChunkReplies::Applied(answers)) => {
+                    let plain = |answer| match answer {
+                        Answer::Reply(reply) => Some(reply),
+                        Answer::Got(..) | Answer::Peeked(_) => None,
+                    };
+                    return Ok(answers.into_iter().filter_map(plain).collect());
+                }
+                // It was done, or refused: nobody knows any more.
+                Ok(ChunkReplies::AppliedUnanswered) => {}
+                Ok(ChunkReplies::Unavailable) | Err(_) => break,
             }
-            // Done, on an earlier try; what was done is not known any more.
-            Ok(ChunkReplies::AppliedUnanswered) => Ok(Vec::new()),
-            Ok(ChunkReplies::Unavailable) | Err(_) => Err(AdminError::Unavailable),
         }
+        Err(AdminError::Unavailable)
     }
 }
 

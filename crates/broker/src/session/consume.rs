@@ -161,7 +161,7 @@ impl Channel {
         self.end_consumer(cx, number);
         let has_ended = matches!(reply, Reply::Detached { queue_ended: true, .. });
         if has_ended && !reply_to::is_reply_queue(place.queue) {
-            self.unlist(cx, caller, place, answer);
+            self.unlist(cx, caller, place, answer, None);
         } else if let Some(answer) = answer {
             self.send(cx, answer);
         }

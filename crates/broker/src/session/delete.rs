@@ -4,6 +4,7 @@ use amqp_codec::methods::{Method, queue as methods};
 use auth::{Access, Kind};
 use metadata::{Refusal as MetadataRefusal, Resource};
 use queue::{Refusal, Reply};
+use types::ShortStr;
 
 use super::{
     channel::{Caller, Channel},
@@ -36,7 +37,7 @@ impl Channel {
             Err(refusal) => return Err(refused(&refusal)),
         };
         let methods::Delete { if_unused, if_empty, no_wait, .. } = *delete;
-        let step = Step::Delete(Deleting { place, name, if_unused, if_empty, no_wait });
+        let step = Step::Delete(Deleting { place, name, if_unused, if_empty, no_wait, is_again: false });
         self.begin(cx, caller, step);
         Ok(())
     }
@@ -50,22 +51,29 @@ impl Channel {
         reply: &Reply,
     ) -> Result<(), Failure> {
         let resource = || Resource::queue(&cx.shared.vhost, &deleting.name);
-        let messages = match reply {
-            Reply::Deleted { messages } => *messages,
-            Reply::Refused(Refusal::NoSuchQueue) => 0,
+        let (messages, in_doubt) = match reply {
+            Reply::Deleted { messages } => (*messages, None),
+            Reply::Refused(Refusal::NoSuchQueue) => (0, deleting.is_again.then(|| deleting.name.clone())),
             Reply::Refused(Refusal::InUse) => return Err(refused(&MetadataRefusal::InUse(resource()))),
             Reply::Refused(Refusal::NotEmpty) => return Err(refused(&MetadataRefusal::NotEmpty(resource()))),
             _ => return Err(Failure::internal("the queue's group gave an answer that does not fit the question")),
         };
         let message_count = u32::try_from(messages).unwrap_or(u32::MAX);
         let answer = (!deleting.no_wait).then(|| Method::from(methods::DeleteOk { message_count }));
-        self.unlist(cx, caller, deleting.place, answer);
+        self.unlist(cx, caller, deleting.place, answer, in_doubt);
         Ok(())
     }
 
     /// A queue that is gone goes out of metadata; then the client gets the answer.
-    pub(crate) fn unlist(&mut self, cx: &mut Context<'_>, caller: Caller, place: Place, answer: Option<Method>) {
+    pub(crate) fn unlist(
+        &mut self,
+        cx: &mut Context<'_>,
+        caller: Caller,
+        place: Place,
+        answer: Option<Method>,
+        in_doubt: Option<ShortStr>,
+    ) {
         let command = metadata::Command::DeleteQueue { queue: place.queue };
-        self.propose(cx, caller, command, Step::Unlist { answer });
+        self.propose(cx, caller, command, Step::Unlist { answer, in_doubt });
     }
 }

@@ -47,7 +47,7 @@ impl Channel {
         purge: &methods::Purge,
     ) -> Result<(), Failure> {
         let (name, place) = self.readable(cx, &purge.queue)?;
-        self.begin(cx, caller, Step::Purge { place, name, no_wait: purge.no_wait });
+        self.begin(cx, caller, Step::Purge { place, name, no_wait: purge.no_wait, is_again: false });
         Ok(())
     }
 

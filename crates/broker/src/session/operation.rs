@@ -50,6 +50,8 @@ pub(crate) enum Step {
     Unlist {
         /// `None`: it said no-wait.
         answer: Option<Method>,
+        /// The queue's name, when nobody knows whether this was what deleted it.
+        in_doubt: Option<ShortStr>,
     },
     /// A consumer comes.
     Attach {
@@ -89,6 +91,8 @@ pub(crate) enum Step {
         name: ShortStr,
         /// Whether the client wants no answer.
         no_wait: bool,
+        /// Whether it was emptied before, with the answer lost.
+        is_again: bool,
     },
 }
 
@@ -125,6 +129,8 @@ pub(crate) struct Deleting {
     pub(crate) if_empty: bool,
     /// Whether the client wants no answer.
     pub(crate) no_wait: bool,
+    /// Whether it was tried before, with the answer lost.
+    pub(crate) is_again: bool,
 }
 
 /// A `basic.cancel` on its way.
@@ -163,21 +169,25 @@ impl Step {
     }
 
     /// The method that is to be tried again when the queue's group does not have it: it may have been deleted and declared anew, of
-    /// which this node has not heard yet.
+    /// which this node has not heard yet. What was done, with the answer lost, is not done to another queue of that name as well.
     fn may_miss(&self) -> Option<Method> {
         Some(match self {
             Step::Attach { name, consume, .. } => {
                 basic::Consume { queue: name.clone(), ..basic::Consume::clone(consume) }.into()
             }
             Step::Get { name, no_ack, .. } => basic::Get { queue: name.clone(), no_ack: *no_ack }.into(),
-            Step::Purge { name, no_wait, .. } => queue_methods::Purge { queue: name.clone(), no_wait: *no_wait }.into(),
-            Step::Delete(Deleting { name, if_unused, if_empty, no_wait, .. }) => queue_methods::Delete {
-                queue: name.clone(),
-                if_unused: *if_unused,
-                if_empty: *if_empty,
-                no_wait: *no_wait,
+            Step::Purge { name, no_wait, is_again: false, .. } => {
+                queue_methods::Purge { queue: name.clone(), no_wait: *no_wait }.into()
             }
-            .into(),
+            Step::Delete(Deleting { name, if_unused, if_empty, no_wait, is_again: false, .. }) => {
+                queue_methods::Delete {
+                    queue: name.clone(),
+                    if_unused: *if_unused,
+                    if_empty: *if_empty,
+                    no_wait: *no_wait,
+                }
+                .into()
+            }
             _ => return None,
         })
     }
@@ -243,6 +253,10 @@ impl Channel {
         match step {
             Step::Get { place, no_ack, .. } if self.answer_get_again(cx, place, no_ack) => {}
             Step::Create(declaring, place) => self.create(cx, caller, declaring, place),
+            Step::Delete(deleting) => self.begin(cx, caller, Step::Delete(Deleting { is_again: true, ..deleting })),
+            Step::Purge { place, name, no_wait, .. } => {
+                self.begin(cx, caller, Step::Purge { place, name, no_wait, is_again: true });
+            }
             // Done a second time these change nothing; of a message that was fetched the first time, see there.
             step => self.begin(cx, caller, step),
         }
@@ -305,7 +319,10 @@ impl Channel {
                 self.finish(cx, caller, answer);
                 Ok(())
             }
-            Step::Unlist { answer } => {
+            Step::Unlist { answer, in_doubt } => {
+                if let Some(name) = in_doubt {
+                    no_other(cx, &name)?;
+                }
                 if let Some(answer) = answer {
                     self.send(cx, answer);
                 }
@@ -368,7 +385,8 @@ impl Channel {
                 Reply::Refused(Refusal::SingleActiveConsumer) => Err(get_is_refused(cx, &name)),
                 other => Err(no_queue_or(cx, &name, &other)),
             },
-            Step::Purge { name, no_wait, .. } => match reply {
+            Step::Purge { name, no_wait, is_again, .. } => match reply {
+                Reply::Refused(Refusal::NoSuchQueue) if is_again => Err(outcome_unknown(cx, "purging", &name)),
                 Reply::Purged { messages } => {
                     let message_count = u32::try_from(messages).unwrap_or(u32::MAX);
                     self.answer(cx, no_wait, queue_methods::PurgeOk { message_count });
@@ -385,6 +403,23 @@ impl Channel {
             | Step::Unlist { .. } => Err(unexpected()),
         }
     }
+}
+
+/// A queue was deleted, or was gone before and that was not known here: it cannot be told once there is another of that name.
+fn no_other(cx: &Context<'_>, name: &ShortStr) -> Result<(), Failure> {
+    let machine = cx.shared.broker.metadata().read();
+    match machine.queue_for(&cx.shared.vhost, name, cx.shared.id) {
+        Err(MetadataRefusal::NotFound(_)) => Ok(()),
+        Ok(_) | Err(_) => Err(outcome_unknown(cx, "deleting", name)),
+    }
+}
+
+/// What was asked of a queue may have been done, and the queue is gone since.
+fn outcome_unknown(cx: &Context<'_>, verb: &str, name: &ShortStr) -> Failure {
+    let queue = failure::queue(name, &cx.shared.vhost);
+    Failure::internal(format!(
+        "{verb} {queue} was not answered, and it was deleted meanwhile: look at it, and try again"
+    ))
 }
 
 /// 404 when the queue is gone, else an internal error.

@@ -212,9 +212,21 @@ impl Fake {
 
     /// Applies what was kept, with all answers lost.
     pub(crate) fn release_without_answers(&self) {
-        for submitted in self.take_held() {
-            self.commit(&submitted);
-            let Submitted { session, token, group, .. } = submitted;
+        self.answers_are_lost(self.apply_held());
+    }
+
+    /// Applies what was kept, and keeps quiet about it so far.
+    pub(crate) fn apply_held(&self) -> Vec<Submitted> {
+        let held = self.take_held();
+        for submitted in &held {
+            self.commit(submitted);
+        }
+        held
+    }
+
+    /// Whoever waits for an answer to these hears that it is lost.
+    pub(crate) fn answers_are_lost(&self, applied: Vec<Submitted>) {
+        for Submitted { session, token, group, .. } in applied {
             self.broker().replied(session, group, token, ChunkReplies::AppliedUnanswered);
         }
     }

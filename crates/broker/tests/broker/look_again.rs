@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use amqp_codec::{
     ReplyCode,
-    methods::{Method, basic, exchange, queue},
+    methods::{Method, basic, connection, exchange, queue},
 };
 use broker::Broker;
 use types::{FieldTable, ShortStr};
@@ -291,4 +291,50 @@ async fn a_message_for_a_queue_that_is_gone_is_refused_when_no_majority_says_whe
     stale.held().await;
     stale.fake.forget_proposals();
     assert_eq!(stale.other.expect::<basic::Nack>().await.delivery_tag, 1);
+}
+
+/// A client asks, the queue's group does it, and the answer is lost. Another client does something in between.
+async fn answer_is_lost(ask: fn(&mut Client), meanwhile: &[Method]) -> (Client, Client) {
+    let (fake, broker) = Fake::start();
+    let (mut client, mut other) = (Client::connect(&broker).await, Client::connect(&broker).await);
+    client.declare("q").await;
+    fake.hold();
+    ask(&mut client);
+    client.heard_so_far().await;
+    let applied = fake.apply_held();
+    for method in meanwhile {
+        other.send(1, method.clone());
+        other.hear().await;
+    }
+    fake.answers_are_lost(applied);
+    (client, other)
+}
+
+const DELETE: fn(&mut Client) =
+    |client| client.send(1, queue::Delete { queue: short("q"), ..queue::Delete::default() });
+const PURGE: fn(&mut Client) = |client| client.send(1, queue::Purge { queue: short("q"), no_wait: false });
+
+#[tokio::test]
+async fn a_queue_is_deleted_or_emptied_though_the_answer_was_lost() {
+    let (mut client, _other) = answer_is_lost(DELETE, &[]).await;
+    client.expect::<queue::DeleteOk>().await;
+    let (mut client, _other) = answer_is_lost(PURGE, &[]).await;
+    client.expect::<queue::PurgeOk>().await;
+    let delete = queue::Delete { queue: short("q"), ..queue::Delete::default() };
+    let (mut client, _other) = answer_is_lost(DELETE, &[delete.into()]).await;
+    client.expect::<queue::DeleteOk>().await;
+}
+
+#[tokio::test]
+async fn what_was_done_to_a_queue_is_not_done_to_the_next_of_that_name_when_the_answer_was_lost() {
+    for ask in [DELETE, PURGE] {
+        let delete = queue::Delete { queue: short("q"), ..queue::Delete::default() };
+        let (mut client, mut other) = answer_is_lost(ask, &[delete.into(), declare("q").into()]).await;
+        // Whether this was what deleted the queue, or it was gone before and this node had not heard so, nobody can tell.
+        let close = client.expect::<connection::Close>().await;
+        assert_eq!(close.reply_code, ReplyCode::InternalError.code());
+        assert!(close.reply_text.to_string().contains("queue 'q' in vhost '/' was not answered"), "{close:?}");
+        other.send(1, queue::Declare { passive: true, ..declare("q") });
+        other.expect::<queue::DeclareOk>().await;
+    }
 }
