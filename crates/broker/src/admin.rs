@@ -136,13 +136,15 @@ impl Broker {
         Ok(messages)
     }
 
-    /// Drops a queue's ready messages; returns how many.
+    /// Drops a queue's ready messages; returns how many, or zero when the answer was lost.
     ///
     /// # Errors
     /// When no majority answers.
     pub async fn purge_queue(&self, queue: QueueId) -> Result<u64, AdminError> {
         let Some((group, _)) = self.place_of(queue) else { return Ok(0) };
-        match self.ask(group, vec![Command::Purge { queue }]).await?.first() {
+        // Not asked again: that would drop what came since.
+        let replies = self.ask_once(group, vec![Command::Purge { queue }]).await?.unwrap_or_default();
+        match replies.first() {
             Some(Reply::Purged { messages }) => Ok(*messages),
             _ => Ok(0),
         }
@@ -170,22 +172,28 @@ impl Broker {
     /// Asks a group what changes nothing when it is done twice.
     async fn ask(&self, group: GroupId, commands: Vec<Command>) -> Result<Vec<Reply>, AdminError> {
         for _ in 0..ASKED_MAX {
-            let (session, answer) = self.registry().open_waiter();
-            self.groups().submit(group, session, 0, commands.clone(), Blob::default());
-            match answer.await {
-                Ok(ChunkReplies::Applied(answers)) => {
-                    let plain = |answer| match answer {
-                        Answer::Reply(reply) => Some(reply),
-                        Answer::Got(..) | Answer::Peeked(_) => None,
-                    };
-                    return Ok(answers.into_iter().filter_map(plain).collect());
-                }
-                // It was done, or refused: nobody knows any more.
-                Ok(ChunkReplies::AppliedUnanswered) => {}
-                Ok(ChunkReplies::Unavailable) | Err(_) => break,
+            if let Some(replies) = self.ask_once(group, commands.clone()).await? {
+                return Ok(replies);
             }
         }
         Err(AdminError::Unavailable)
+    }
+
+    /// Asks a group; `None` when it did, or refused, what was asked, and nobody knows any more which.
+    async fn ask_once(&self, group: GroupId, commands: Vec<Command>) -> Result<Option<Vec<Reply>>, AdminError> {
+        let (session, answer) = self.registry().open_waiter();
+        self.groups().submit(group, session, 0, commands, Blob::default());
+        match answer.await {
+            Ok(ChunkReplies::Applied(answers)) => {
+                let plain = |answer| match answer {
+                    Answer::Reply(reply) => Some(reply),
+                    Answer::Got(..) | Answer::Peeked(_) => None,
+                };
+                Ok(Some(answers.into_iter().filter_map(plain).collect()))
+            }
+            Ok(ChunkReplies::AppliedUnanswered) => Ok(None),
+            Ok(ChunkReplies::Unavailable) | Err(_) => Err(AdminError::Unavailable),
+        }
     }
 }
 

@@ -13,15 +13,15 @@ use super::{Disk, keeper::compaction};
 const STEP_BYTES: u64 = 512 * 1024 * 1024;
 /// Less garbage than this is left alone. Unit: bytes.
 const GARBAGE_BYTES: u64 = 16 * 1024 * 1024;
-/// The largest part of the files that are looked at under load.
-const LARGEST_PART: f64 = 0.25;
+/// The largest part of the files that are looked at under load. Unit: thousandths.
+const LARGEST_PART: u16 = 250;
 
 /// Decides which part of the blob files compactions look at.
 #[derive(Debug, Default)]
 pub(super) struct Collector {
     is_on: bool,
-    /// As RocksDB has it; before the first change that is none.
-    part: Option<String>,
+    /// As RocksDB has it. Unit: thousandths.
+    part: u16,
 }
 
 /// Sizes of blob files. Unit: bytes.
@@ -38,14 +38,14 @@ impl Collector {
     pub(super) fn look(&mut self, disk: &Disk) {
         let blobs = disk.blobs();
         self.is_on = blobs.are_worth_it(self.is_on);
-        self.set(disk, if self.is_on { blobs.part(STEP_BYTES).min(LARGEST_PART) } else { 0.0 });
+        self.set(disk, if self.is_on { blobs.part(STEP_BYTES).min(LARGEST_PART) } else { 0 });
     }
 
     /// Moves what lives, a step at a time, until most in the files is alive, each file had its turn, or it is to stop.
     pub(super) fn collect(&mut self, disk: &Disk, goes_on: impl Fn() -> bool) {
         let before = disk.blobs();
         // A step rewrites all table files, too.
-        let step = STEP_BYTES.max(disk.body_table_bytes());
+        let step = STEP_BYTES.max(disk.property(disk.families().body, c"rocksdb.total-sst-files-size"));
         let mut steps = 0;
         while disk.blobs().are_worth_it(false) && steps <= before.bytes.div_ceil(step) && goes_on() {
             self.set(disk, disk.blobs().part(step));
@@ -61,14 +61,14 @@ impl Collector {
         }
     }
 
-    fn set(&mut self, disk: &Disk, part: f64) {
+    fn set(&mut self, disk: &Disk, part: u16) {
         const CUTOFF: &str = "blob_garbage_collection_age_cutoff";
-        let part = format!("{part:.3}");
-        if self.part.as_deref().unwrap_or("0.000") == part {
+        if self.part == part {
             return;
         }
-        match disk.db.set_options_cf(disk.families().body, &[(CUTOFF, &part)]) {
-            Ok(()) => self.part = Some(part),
+        let cutoff = (f64::from(part) / 1000.0).to_string();
+        match disk.db.set_options_cf(disk.families().body, &[(CUTOFF, &cutoff)]) {
+            Ok(()) => self.part = part,
             Err(error) => tracing::warn!(%error, "the space of dead bodies may not be given back"),
         }
     }
@@ -80,22 +80,17 @@ impl Blobs {
         self.garbage >= GARBAGE_BYTES && self.garbage > if was { self.bytes / 4 } else { self.bytes / 2 }
     }
 
-    /// The part that `step` bytes are of all, a thousandth at least.
-    fn part(self, step: u64) -> f64 {
-        let thousandths = step.saturating_mul(1000).div_ceil(self.bytes.max(1)).min(1000);
-        f64::from(u16::try_from(thousandths).expect("it is at most 1000")) / 1000.0
+    /// The part that `step` bytes are of all, one at least. Unit: thousandths.
+    fn part(self, step: u64) -> u16 {
+        let part = step.saturating_mul(1000).div_ceil(self.bytes.max(1)).min(1000);
+        u16::try_from(part).expect("it is at most 1000")
     }
 }
 
 impl Disk {
     fn blobs(&self) -> Blobs {
-        let size = |name| self.db.property_int_value_cf(self.families().body, name).ok().flatten().unwrap_or(0);
+        let size = |name| self.property(self.families().body, name);
         Blobs { bytes: size(c"rocksdb.live-blob-file-size"), garbage: size(c"rocksdb.live-blob-file-garbage-size") }
-    }
-
-    fn body_table_bytes(&self) -> u64 {
-        let size = self.db.property_int_value_cf(self.families().body, c"rocksdb.total-sst-files-size");
-        size.ok().flatten().unwrap_or(0)
     }
 }
 
@@ -118,8 +113,6 @@ mod tests {
     #[test]
     fn a_step_is_of_the_same_size_however_much_there_is() {
         let part = |bytes| Blobs { bytes, garbage: 0 }.part(GIB);
-        for (bytes, wanted) in [(0, 1.0), (GIB, 1.0), (4 * GIB, 0.25), (100 * GIB, 0.01), (5000 * GIB, 0.001)] {
-            assert!((part(bytes) - wanted).abs() < 1e-9, "{bytes}: {}", part(bytes));
-        }
+        assert_eq!([0, GIB, 4 * GIB, 100 * GIB, 5000 * GIB].map(part), [1000, 1000, 250, 10, 1]);
     }
 }

@@ -1,6 +1,6 @@
 //! RocksDB as the threads see it: batches, syncs, and the few reads of the writer.
 
-use std::sync::Arc;
+use std::{ffi::CStr, sync::Arc};
 
 use rocksdb::{ColumnFamily, DB, Options as RocksOptions, ReadOptions, WriteBatch, WriteOptions, statistics::Ticker};
 use types::GroupId;
@@ -78,6 +78,11 @@ impl Disk {
     /// Written to the log since the store was opened. Unit: bytes.
     pub(super) fn wal_bytes(&self) -> u64 {
         self.options.get_ticker_count(Ticker::WalFileBytes)
+    }
+
+    /// A number that RocksDB knows of a family; zero when it does not say.
+    pub(super) fn property(&self, family: &ColumnFamily, name: &CStr) -> u64 {
+        self.db.property_int_value_cf(family, name).ok().flatten().unwrap_or(0)
     }
 
     /// Flushes and compactions end as soon as they can, and no more begin.

@@ -172,7 +172,6 @@ impl Disk {
     }
 
     fn tables(&self, family: &ColumnFamily) -> Tables {
-        let size = |name| self.db.property_int_value_cf(family, name).ok().flatten().unwrap_or(0);
         let text = self.db.property_value_cf(family, rocksdb::properties::AGGREGATED_TABLE_PROPERTIES).ok().flatten();
         let text = text.unwrap_or_default();
         let count = |name: &str| field(&text, name).unwrap_or(0);
@@ -180,8 +179,8 @@ impl Disk {
             entries: count("# entries"),
             deletions: count("# deletions"),
             range_deletions: count("# range deletions"),
-            bytes: size(c"rocksdb.total-sst-files-size"),
-            blob_bytes: size(c"rocksdb.total-blob-file-size"),
+            bytes: self.property(family, c"rocksdb.total-sst-files-size"),
+            blob_bytes: self.property(family, c"rocksdb.total-blob-file-size"),
         }
     }
 

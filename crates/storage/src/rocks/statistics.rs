@@ -67,9 +67,7 @@ impl Disk {
         let ticker = |ticker| self.options.get_ticker_count(ticker);
         let families = self.families();
         let all = [families.default, families.log, families.body, families.meta, families.checkpoint];
-        let sum = |property: &CStr| {
-            all.iter().filter_map(|family| self.db.property_int_value_cf(*family, property).ok().flatten()).sum()
-        };
+        let sum = |name: &CStr| all.iter().map(|family| self.property(family, name)).sum();
         StorageStatistics {
             wal_bytes: ticker(Ticker::WalFileBytes),
             flush_bytes: ticker(Ticker::FlushWriteBytes),
